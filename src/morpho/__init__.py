@@ -1,1 +1,75 @@
-"""morpho: vision models small enough for the edge and sturdy enough for the open world."""
+"""morpho: vision models small enough for the edge and sturdy enough for the open world.
+
+    import morpho
+
+    big = morpho.upscale(image, scale=4)        # (H, W, C) uint8 or uint16 -> (4H, 4W, C)
+
+The names below are loaded at first use, so that ``import morpho`` stays instant.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from morpho.citation import cite as cite
+    from morpho.errors import ArtifactError as ArtifactError
+    from morpho.errors import DataError as DataError
+    from morpho.errors import ImageError as ImageError
+    from morpho.errors import InputError as InputError
+    from morpho.errors import MissingExtraError as MissingExtraError
+    from morpho.errors import MorphoError as MorphoError
+    from morpho.errors import OutputExistsError as OutputExistsError
+    from morpho.images import Picture as Picture
+    from morpho.upscale import Upscaler as Upscaler
+    from morpho.upscale.upscaler import upscale as upscale
+
+__version__ = "0.1.0"
+
+#: Public name -> where it lives, as ``module`` or ``module:attribute``.
+#: ``upscale`` is a module that can be called: see ``morpho.callable_module``.
+_HOMES = {
+    "ArtifactError": "morpho.errors:ArtifactError",
+    "DataError": "morpho.errors:DataError",
+    "ImageError": "morpho.errors:ImageError",
+    "InputError": "morpho.errors:InputError",
+    "MissingExtraError": "morpho.errors:MissingExtraError",
+    "MorphoError": "morpho.errors:MorphoError",
+    "OutputExistsError": "morpho.errors:OutputExistsError",
+    "Picture": "morpho.images:Picture",
+    "Upscaler": "morpho.upscale:Upscaler",
+    "cite": "morpho.citation:cite",
+    "upscale": "morpho.upscale",
+}
+
+__all__ = [
+    "ArtifactError",
+    "DataError",
+    "ImageError",
+    "InputError",
+    "MissingExtraError",
+    "MorphoError",
+    "OutputExistsError",
+    "Picture",
+    "Upscaler",
+    "__version__",
+    "cite",
+    "upscale",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'morpho' has no attribute {name!r}")
+    from importlib import import_module
+
+    module_name, _, attribute = home.partition(":")
+    module = import_module(module_name)
+    value = getattr(module, attribute) if attribute else module
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
