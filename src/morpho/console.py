@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-__all__ = ["format_bytes", "format_seconds", "note", "print_table", "progress", "track"]
+__all__ = ["format_bytes", "format_seconds", "note", "print_table", "printable", "progress", "track"]
 
 T = TypeVar("T")
 
@@ -43,9 +43,18 @@ def format_seconds(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def printable(text: str) -> str:
+    r"""Replace what a terminal would obey instead of show: a file can bring escape sequences in its texts.
+
+    >>> printable("a\x1b[31mb")
+    'a�[31mb'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def note(message: str) -> None:
     """Tell the person something, on stderr, so that it never mixes with results on stdout."""
-    print(f"morpho: {message}", file=sys.stderr)
+    print(f"morpho: {printable(message)}", file=sys.stderr)
 
 
 def print_table(
@@ -64,10 +73,10 @@ def print_table(
         right: the headings of the columns that hold numbers.
 
     >>> print_table(["table", "bytes"], [["hklut-s-x4", 102400], ["mine", None]], right=["bytes"])
-    table        bytes
-    ──────────────────
-    hklut-s-x4  102400
-    mine             –
+    table         bytes
+    ───────────────────
+    hklut-s-x4   102400
+    mine              –
     """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -79,7 +88,7 @@ def print_table(
         table.add_column(Text(column), justify="right" if column in right else "left", overflow="fold")
     for row in rows:
         # Text, not str: a file name may contain what rich would read as markup.
-        table.add_row(*(Text("–" if cell is None else str(cell)) for cell in row))
+        table.add_row(*(Text("–" if cell is None else printable(str(cell))) for cell in row))
     terminal = sys.stdout.isatty()
     console = Console(file=sys.stdout, width=None if terminal else 10_000, highlight=False)
     if terminal:

@@ -1,0 +1,136 @@
+"""The command line: which verbs there are, and how they end.
+
+Exit status: 0 all good; 1 something failed, said in one sentence on stderr; 2 the command line itself is
+wrong; 130 interrupted; 141 the reader of a pipe went away. ``--debug`` shows the traceback of a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, NamedTuple
+
+from morpho import __version__
+from morpho.console import note
+from morpho.errors import MorphoError
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+__all__ = ["VERBS", "Verb", "build", "main"]
+
+
+class Verb(NamedTuple):
+    """One verb: what a person types (one or two words), where its function lives, its line in the help."""
+
+    name: str
+    function: str
+    help: str
+
+
+#: Every verb is one line here. Its module is imported only when the verb is used, so the help stays fast.
+VERBS = (
+    Verb("list", "morpho.cli.list:list_artifacts", "List the tables and weights that morpho ships."),
+    Verb(
+        "info", "morpho.cli.info:info", "Say what a file is: an artefact's card, or a picture's properties."
+    ),
+    Verb(
+        "check", "morpho.cli.check:check", "Report versions, processor, GPU and caches of this installation."
+    ),
+    Verb("cite", "morpho.cli.cite:cite", "Print the BibTeX of the papers behind the verbs."),
+)
+
+#: The first words of two-word verbs.
+GROUPS = {
+    "bench": "Measure speed beside what else there is.",
+    "eval": "Measure quality by a paper's protocol.",
+    "train": "Make new tables or weights.",
+}
+
+_USAGE = 2
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141
+
+
+def build(verbs: Sequence[Verb] = VERBS) -> App:
+    """Make the cyclopts application, without importing any verb."""
+    from cyclopts import App, Parameter
+
+    app = App(
+        name="morpho",
+        version=f"morpho {__version__}",
+        help="Vision models small enough for the edge and sturdy enough for the open world.",
+        help_epilogue="Every verb takes --help; --debug shows the traceback of a failure.",
+        help_format="plaintext",
+        default_parameter=Parameter(negative=()),  # no --no-json beside --json
+        suppress_keyboard_interrupt=False,
+        result_action="return_value",
+    )
+    groups: dict[str, App] = {}
+    for position, verb in enumerate(verbs):
+        first, _, second = verb.name.partition(" ")
+        if second and first not in groups:
+            groups[first] = App(name=first, help=GROUPS[first], version_flags=())
+            app.command(groups[first])
+        parent = groups[first] if second else app
+        parent.command(verb.function, name=second or first, help=verb.help, sort_key=position)
+    return app
+
+
+def main(tokens: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit status.
+
+    Args:
+        tokens: the words after ``morpho``; those of this process by default.
+    """
+    words, debug = _without_debug(list(sys.argv[1:] if tokens is None else tokens))
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a table must not fail on a code page without its lines
+    try:
+        status = _run(words)
+        sys.stdout.flush()  # here, where a broken pipe is still ours to handle
+    except MorphoError as error:
+        return _failed(str(error), debug=debug)
+    except KeyboardInterrupt:
+        note("interrupted")
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # `morpho list | head`: nothing is wrong, and the interpreter must not flush into the closed pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        return _failed(f"{error.strerror or error}{where}", debug=debug)
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return _failed(f"{what} (unexpected: repeat with --debug and report it)", debug=debug)
+    return status
+
+
+def _run(words: Sequence[str]) -> int:
+    from cyclopts import CycloptsError
+
+    try:
+        status = build()(words, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        verb = " ".join(error.command_chain or ())
+        note(f"{error} (see `morpho {verb} --help`)".replace("  ", " "))
+        return _USAGE
+    return status if isinstance(status, int) else 0
+
+
+def _without_debug(words: list[str]) -> tuple[list[str], bool]:
+    """Take ``--debug`` out of the words before ``--``, behind which everything is a name."""
+    end = words.index("--") if "--" in words else len(words)
+    kept = [word for word in words[:end] if word != "--debug"]
+    return kept + words[end:], len(kept) < end
+
+
+def _failed(message: str, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    note(message)
+    return 1
