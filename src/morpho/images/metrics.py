@@ -1,8 +1,8 @@
 """PSNR and SSIM, as the super-resolution literature reports them.
 
 The border convention: `psnr_y` cuts ``border`` pixels off every side before it compares (by custom as many as
-the scale), because no method can know what lies beyond the edge. `ssim_y` cuts nothing by default, which is what
-the lookup-table papers (SR-LUT, MuLUT, HKLUT) report; BasicSR cuts ``scale`` there too.
+the scale), because no method can know what lies beyond the edge. `ssim_y` cuts nothing by default, which is
+what the lookup-table papers (SR-LUT, MuLUT, HKLUT) report; BasicSR cuts ``scale`` there too.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ __all__ = ["luma", "psnr", "psnr_y", "ssim", "ssim_y"]
 
 _WINDOW = 11
 _SIGMA = 1.5
+#: Rows of windows at a time, so that the work space of SSIM fits the cache.
+_BAND = 32
 
 
 def psnr(a: NDArray[Any], b: NDArray[Any], *, peak: float = 255.0) -> float:
@@ -67,15 +69,12 @@ def ssim(a: NDArray[Any], b: NDArray[Any], *, peak: float = 255.0) -> float:
         raise InputError(
             f"SSIM takes (H, W) arrays of at least {_WINDOW} x {_WINDOW}, but these are {a.shape}"
         )
-    x, y = a.astype(np.float64), b.astype(np.float64)
-    mean_x, mean_y = _blur(x), _blur(y)
-    square_x, square_y, product = mean_x * mean_x, mean_y * mean_y, mean_x * mean_y
-    variance = _blur(x * x) - square_x + _blur(y * y) - square_y
-    covariance = _blur(x * y) - product
-    c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
-    similarity = (2 * product + c1) * (2 * covariance + c2)
-    similarity /= (square_x + square_y + c1) * (variance + c2)
-    return float(similarity.mean())
+    rows = a.shape[0] - _WINDOW + 1
+    total = 0.0
+    for start in range(0, rows, _BAND):
+        band = slice(start, min(start + _BAND, rows) + _WINDOW - 1)
+        total += _similarity(a[band].astype(np.float64), b[band].astype(np.float64), peak).sum()
+    return float(total / (rows * (a.shape[1] - _WINDOW + 1)))
 
 
 def psnr_y(a: NDArray[Any], b: NDArray[Any], *, border: int) -> float:
@@ -127,13 +126,29 @@ def _inner_luma(image: NDArray[Any], border: int) -> NDArray[np.float64]:
     return luma(image[border : image.shape[0] - border, border : image.shape[1] - border])
 
 
+def _similarity(x: NDArray[np.float64], y: NDArray[np.float64], peak: float) -> NDArray[np.float64]:
+    """The SSIM of each window."""
+    mean_x, mean_y = _blur(x), _blur(y)
+    squares, product = mean_x * mean_x + mean_y * mean_y, mean_x * mean_y
+    variances = _blur(x * x + y * y) - squares
+    covariance = _blur(x * y) - product
+    c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
+    similarity = (2 * product + c1) * (2 * covariance + c2)
+    similarity /= (squares + c1) * (variances + c2)
+    return similarity
+
+
 def _blur(image: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weighted mean of each whole window: ``(H - 10, W - 10)``."""
-    offsets = np.arange(_WINDOW) - _WINDOW // 2
-    taps = np.exp(-(offsets**2) / (2 * _SIGMA**2))
+    taps = np.exp(-((np.arange(_WINDOW) - _WINDOW // 2) ** 2) / (2 * _SIGMA**2))
     taps /= taps.sum()
     for axis in (0, 1):
         length = image.shape[axis] - _WINDOW + 1
-        shifted = (image[i : i + length] if axis == 0 else image[:, i : i + length] for i in range(_WINDOW))
-        image = np.asarray(sum(tap * part for tap, part in zip(taps, shifted, strict=True)))
+        parts = [image[i : i + length] if axis == 0 else image[:, i : i + length] for i in range(_WINDOW)]
+        blurred = taps[0] * parts[0]
+        scaled = np.empty_like(blurred)
+        for tap, part in zip(taps[1:], parts[1:], strict=True):
+            np.multiply(part, tap, out=scaled)
+            blurred += scaled
+        image = blurred
     return image
