@@ -1,0 +1,216 @@
+"""Upscaling whole pictures: which tables to use, and what to do with each kind of picture."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from morpho import artifacts
+from morpho.artifacts import Card
+from morpho.errors import ArtifactError, InputError
+from morpho.images.picture import Picture
+from morpho.upscale import files, published
+from morpho.upscale.alpha import upscale_with_alpha
+from morpho.upscale.reference import UNITS
+from morpho.upscale.tables import Tables
+
+__all__ = ["Upscaler", "upscale"]
+
+DEFAULT_NAME = "hklut-s"
+DEFAULT_SCALE = 4
+
+Image = TypeVar("Image")
+
+_TAGGED = re.compile(r"(?P<name>.+)-x(?P<scale>\d+)")
+#: What Pillow's modes are read as; what is not here holds more, or something else, than eight bits of grey or
+#: RGB.
+_PILLOW_MODES = {
+    "1": "L", "L": "L", "LA": "LA", "La": "LA",
+    "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBA": "RGBA", "RGBa": "RGBA",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Upscaler:
+    """Makes pictures ``scale`` times as wide and as high by reading lookup tables (HKLUT, Huang et al. 2024).
+
+    The result is defined in integers: the same on every machine, for any number of threads.
+
+    Attributes:
+        tables: the stages.
+        card: what the tables are and how they came to be.
+        threads: how many threads to use; by default one per usable core.
+
+    >>> from morpho.upscale.tables import Stage
+    >>> stage = Stage(2, np.zeros((3, 4096, 2, 2), np.int8), np.zeros((2, 256, 2, 2), np.int8))
+    >>> card = Card(kind="upscale", name="nearest-x2", version="1", licence="CC0-1.0")
+    >>> upscaler = Upscaler(Tables((stage,)), card)
+    >>> upscaler(np.array([[10, 20]], dtype=np.uint8)).tolist()
+    [[10, 10, 20, 20], [10, 10, 20, 20]]
+    """
+
+    tables: Tables = field(repr=False)
+    card: Card
+    threads: int | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"threads must be at least 1, not {self.threads}")
+
+    @classmethod
+    def load(
+        cls, name_or_path: str | Path = DEFAULT_NAME, *, scale: int | None = None, threads: int | None = None
+    ) -> Upscaler:
+        """Load shipped tables by name, or tables from a file or folder.
+
+        Args:
+            name_or_path: ``hklut-s`` or ``hklut-s-x4`` (`morpho list` shows all); a ``.safetensors`` file; or
+                a
+                folder of ``.npy`` files in the layout of the reference implementation.
+            scale: must be that of the tables; by default what the name or file says, else 4.
+            threads: how many threads to use; by default one per usable core.
+
+        Raises:
+            ArtifactError: there are no such tables, or not for this scale, or they are damaged.
+        """
+        path = Path(name_or_path) if _is_path(name_or_path) else _locate(str(name_or_path), scale)
+        tables, card = published.load_folder(path) if path.is_dir() else files.load(path)
+        if scale is not None and tables.scale != scale:
+            raise ArtifactError(
+                f"{name_or_path} holds tables for scale {tables.scale}, not {scale}: "
+                f"ask for scale {tables.scale} or give other tables"
+            )
+        return cls(tables, card, threads=threads)
+
+    @property
+    def scale(self) -> int:
+        """How many times wider and higher the result is."""
+        return self.tables.scale
+
+    def __call__(self, image: Image) -> Image:
+        """Upscale a picture.
+
+        Args:
+            image: one of
+
+                - an array ``(H, W)`` or ``(H, W, C)``, uint8 or uint16; with 2 or 4 channels the last is
+                  alpha (not premultiplied), otherwise every channel is upscaled by itself;
+                - a `morpho.Picture`;
+                - a Pillow image of mode 1, L, LA, P, RGB, RGBA or I;16 (1 becomes L; P becomes RGB or RGBA).
+
+        Returns:
+            The same kind of thing, ``scale`` times as wide and as high. 16-bit pictures are corrected in all
+            their bits, by what the tables read from the upper eight. See `morpho.upscale.alpha` for
+            transparency.
+
+        Raises:
+            InputError: the image is something else.
+        """
+        if isinstance(image, np.ndarray):
+            return cast(Image, self._array(image))
+        if isinstance(image, Picture):
+            return cast(Image, image.with_pixels(self._array(image.pixels)))
+        if _is_pillow(image):
+            return cast(Image, self._pillow(image))
+        raise InputError(
+            f"{type(image).__module__}.{type(image).__qualname__} is no picture: "
+            "give a NumPy array, a Pillow image or a morpho.Picture"
+        )
+
+    def _array(self, array: NDArray[Any]) -> NDArray[Any]:
+        if array.ndim not in (2, 3) or array.dtype not in UNITS or 0 in array.shape:
+            raise InputError(
+                "a picture must be a non-empty (H, W) or (H, W, C) array of uint8 or uint16, "
+                f"not {array.dtype} {array.shape}: scale floats to 0..255 and convert them"
+            )
+        if array.ndim == 2:
+            return self._run(array[:, :, None])[:, :, 0]
+        if array.shape[2] in (2, 4):
+            return upscale_with_alpha(array, self.tables, self._run)
+        return self._run(array)
+
+    def _run(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        from morpho.upscale import kernel
+
+        return kernel.upscale(pixels, self.tables, threads=self.threads)
+
+    def _pillow(self, image: Any) -> Any:
+        from PIL import Image as pillow  # installed, since the image is there
+
+        result = pillow.fromarray(self._array(_pillow_pixels(image)))
+        result.info = {key: value for key, value in image.info.items() if key != "transparency"}
+        return result
+
+
+def upscale(
+    image: Image,
+    *,
+    scale: int | None = None,
+    model: str | Path = DEFAULT_NAME,
+    threads: int | None = None,
+) -> Image:
+    """Make a picture ``scale`` times as wide and as high, by tables: ``morpho.upscale(image, scale=4)``.
+
+    To upscale many pictures, `Upscaler.load` once and call it.
+
+    Args:
+        image: an array ``(H, W)`` or ``(H, W, C)`` of uint8 or uint16, a `morpho.Picture` or a Pillow image.
+        scale: 2, 3 or 4; by default what ``model`` says, else 4.
+        model: the tables: a name that `morpho list` shows, a file or a folder.
+        threads: how many threads to use; by default one per usable core.
+
+    Returns:
+        The same kind of thing; see `Upscaler.__call__`.
+
+    Raises:
+        ArtifactError: there are no such tables.
+        InputError: the image is no picture.
+    """
+    return Upscaler.load(model, scale=scale, threads=threads)(image)
+
+
+def _is_path(name_or_path: str | Path) -> bool:
+    path = Path(name_or_path)
+    return isinstance(name_or_path, Path) or path.suffix == ".safetensors" or path.name != name_or_path
+
+
+def _locate(name: str, scale: int | None) -> Path:
+    """Find shipped tables, else a file or folder of that name; or say which scales there are."""
+    tagged = _TAGGED.fullmatch(name)
+    base, own_scale = (tagged["name"], int(tagged["scale"])) if tagged else (name, scale or DEFAULT_SCALE)
+    if scale in (None, own_scale):
+        try:
+            return artifacts.locate(f"{base}-x{own_scale}")
+        except ArtifactError:
+            if Path(name).exists():
+                return Path(name)
+    siblings = [entry.name for entry in artifacts.shipped(f"{base}-x*")]
+    if siblings:
+        raise ArtifactError(
+            f"there are no {base} tables for scale {scale or own_scale}: there are {', '.join(siblings)}"
+        )
+    return artifacts.locate(name)
+
+
+def _is_pillow(image: object) -> bool:
+    """Whether this is a Pillow image, without importing Pillow."""
+    return any(kind.__module__ == "PIL.Image" and kind.__name__ == "Image" for kind in type(image).__mro__)
+
+
+def _pillow_pixels(image: Any) -> NDArray[Any]:
+    mode = image.mode
+    if mode.startswith("I;16"):
+        return np.asarray(image).astype(np.uint16)
+    wanted = _PILLOW_MODES.get(mode)
+    if wanted is None:
+        raise InputError(
+            f"a Pillow image of mode {mode} cannot be upscaled: convert it to L, LA, RGB or RGBA first"
+        )
+    if "transparency" in image.info:  # a palette entry or colour that stands for transparent
+        wanted = {"L": "LA", "RGB": "RGBA"}.get(wanted, wanted)
+    return np.asarray(image.convert(wanted))
