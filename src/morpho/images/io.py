@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from morpho.atomic import replacing
 from morpho.errors import ImageError, InputError, OutputExistsError
 from morpho.images.codecs import check_format, decode, encode
 from morpho.images.metadata import Metadata
@@ -78,7 +78,7 @@ def write(
 
     Args:
         picture: the pixels and metadata.
-        target: a path, or a binary stream.
+        target: a path, or a binary stream. Missing folders above the path are made.
         format: ``"PNG"``, ``"JPEG"``, ``"WEBP"``, ``"TIFF"``, ``"BMP"`` or a suffix; by default the target's
             suffix, or for a stream the picture's own format, or else PNG.
         quality: of JPEG and WebP, 1 to 100; 100 makes WebP lossless.
@@ -106,8 +106,13 @@ def write(
     ready = Picture(picture.pixels, metadata)
     if path is not None:
         _check_target(path, source, overwrite)
-        with _replacing(path, overwrite) as stream:
-            encode(stream, ready, kind, name=name, quality=quality)
+        try:
+            with replacing(path, overwrite=overwrite) as stream:
+                encode(stream, ready, kind, name=name, quality=quality)
+        except (OSError, ValueError) as error:
+            raise ImageError(
+                f"{path} cannot be written ({_reason(error)}): check the disk, and that you may write there"
+            ) from error
     else:
         buffer = io.BytesIO()
         encode(buffer, ready, kind, name=name, quality=quality)
@@ -167,8 +172,9 @@ def _opened_file(path: Path) -> Iterator[IO[bytes]]:
     except FileNotFoundError as error:
         raise ImageError(f"{path} does not exist: check the path") from error
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ImageError(f"{path} cannot be opened ({reason}): check the path and its permissions") from error
+        raise ImageError(
+            f"{path} cannot be opened ({_reason(error)}): check the path and its rights"
+        ) from error
     with stream:
         if not stream.read(1):
             raise ImageError(f"{path} is empty (0 bytes): get a fresh copy")
@@ -204,40 +210,5 @@ def _same(path: Path, other: Path) -> bool:
         return os.path.realpath(path) == os.path.realpath(other)
 
 
-@contextmanager
-def _replacing(path: Path, overwrite: bool) -> Iterator[IO[bytes]]:
-    """A file under a temporary name in the same folder, renamed when all went well and removed when not."""
-    temporary = path.with_name(f".morpho-{secrets.token_hex(8)}.part")
-    try:
-        stream = temporary.open("xb")
-    except FileNotFoundError as error:
-        raise ImageError(
-            f"{path} cannot be written: the folder {path.parent} does not exist, create it"
-        ) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ImageError(
-            f"{path} cannot be written ({reason}): choose a folder that you may write to"
-        ) from error
-    try:
-        with stream:
-            yield stream
-        _publish(temporary, path, overwrite)
-    except OSError as error:
-        raise ImageError(f"{path} cannot be written ({error.strerror}): check the disk") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
-
-
-def _publish(temporary: Path, path: Path, overwrite: bool) -> None:
-    """Give the file its name; what another process has put there meanwhile stays, unless we may overwrite."""
-    if not overwrite:
-        try:
-            path.hardlink_to(temporary)
-            return
-        except FileExistsError as error:
-            raise OutputExistsError(f"{path} exists: choose another name or allow overwriting") from error
-        except OSError:  # a file system without hard links
-            pass
-    temporary.replace(path)
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)

@@ -1,8 +1,8 @@
 """PNG files: the chunks they are made of, and a writer for 8 and 16 bits.
 
-The writer filters and deflates bands of rows on several threads, at level 1 of zlib. Even on one thread it takes
-two thirds of Pillow's time, for files of the same size, and it needs no second copy of the picture. The bytes do
-not depend on the number of threads.
+The writer filters and deflates bands of rows on several threads, at level 1 of zlib. Even on one thread it
+takes two thirds of the time that Pillow takes, for files of the same size, and it needs no second copy of the
+picture. The bytes do not depend on the number of threads.
 """
 
 from __future__ import annotations
