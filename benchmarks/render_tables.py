@@ -3,8 +3,8 @@
     python benchmarks/render_tables.py            writes the pages
     python benchmarks/render_tables.py --check    changes nothing; status 1 and a list where a page is stale
 
-A block stands between ``<!-- results:NAME -->`` and ``<!-- /results -->``; NAME is that of ``results/NAME.json``.
-Where that file is missing the block says so: a number that was not measured is not shown.
+A block stands between ``<!-- results:NAME -->`` and ``<!-- /results -->``, where NAME is that of
+``results/NAME.json``. Where that file is missing the block says so: what was not measured is not shown.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 from morpho.errors import DataError, MorphoError
@@ -69,8 +70,8 @@ def _block(name: str, results: Path) -> str:
 
 
 def _decimals(cells: list[Cell]) -> int:
-    """As many decimals as the most precise number of the column has: a column lines up, and nothing is invented."""
-    numbers = [repr(cell) for cell in cells if isinstance(cell, float)]
+    """The decimals of the column's most precise number: so a column lines up, and no digit is lost."""
+    numbers = [format(Decimal(repr(cell)), "f") for cell in cells if isinstance(cell, float)]
     return min(_MOST_DECIMALS, max((len(number.partition(".")[2]) for number in numbers), default=0))
 
 
@@ -78,7 +79,8 @@ def _cell(cell: Cell, decimals: int) -> str:
     if cell is None:
         return "–"
     if isinstance(cell, float):
-        return f"{cell:.{decimals}f}"
+        tiny = 0 < abs(cell) < 10.0**-_MOST_DECIMALS
+        return f"{cell:.3g}" if tiny else f"{cell:.{decimals}f}"
     return str(cell)
 
 

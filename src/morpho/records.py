@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date
+from math import isfinite
 from pathlib import Path
 
 from morpho.atomic import replacing
@@ -39,7 +40,7 @@ class Record:
         date: the day, ISO 8601; filled in.
 
     Raises:
-        InputError: the name is no file name, or a row does not fit the columns.
+        InputError: the name is no file name, a row does not fit the columns, or a number is not finite.
 
     >>> record = Record(name="toy", title="Toy", command="true", protocol="none", columns=["a"], rows=[[1.5]],
     ...                 n=1, wall_seconds=0.1)
@@ -70,6 +71,8 @@ class Record:
                     f"a row of results {self.name!r} has {len(row)} cells for {len(self.columns)} columns: "
                     f"use None for a missing number ({row})"
                 )
+            if any(isinstance(cell, float) and not isfinite(cell) for cell in row):
+                raise InputError(f"a row of results {self.name!r} holds no number: use None instead ({row})")
 
     def to_json(self) -> str:
         """Return the record as JSON with a fixed order of keys and one table row per line."""

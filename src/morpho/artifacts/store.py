@@ -65,8 +65,9 @@ def save(
     if path.suffix != SUFFIX:
         raise InputError(f"{path} must end in {SUFFIX}: that is the only form of artefact")
     plain = {name: _plain(name, array) for name, array in tensors.items()}
+    content = encode(plain, metadata={"card": card.to_json()})
     with replacing(path, overwrite=overwrite) as file:
-        file.write(encode(plain, metadata={"card": card.to_json()}))
+        file.write(content)
 
 
 def load(path: Path | str, *, kind: str | None = None) -> tuple[Tensors, Card]:
@@ -154,7 +155,8 @@ def _plain(name: str, array: NDArray[Any]) -> NDArray[Any]:
     except ArtifactError as error:
         raise InputError(str(error)) from error
     plain = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    code = {"b": "BOOL"}.get(plain.dtype.kind, f"{plain.dtype.kind.upper()}{plain.dtype.itemsize * 8}")
+    letter = {"b": "BOOL", "i": "I", "u": "U", "f": "F"}.get(plain.dtype.kind, "?")
+    code = letter if letter == "BOOL" else f"{letter}{plain.dtype.itemsize * 8}"
     if code not in ITEM_BYTES:
         raise InputError(
             f"tensor {name!r} has the type {array.dtype}: artefacts hold {', '.join(ITEM_BYTES)}"

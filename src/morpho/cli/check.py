@@ -77,7 +77,7 @@ def _gpu() -> str:
 
 
 def _cache_folder() -> str:
-    """Where numba keeps what it compiles: beside the source unless that is read-only or the user says else."""
+    """Where numba keeps what it compiles: beside the source unless that is read-only or the user chose."""
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     if chosen:
         return chosen
