@@ -29,7 +29,7 @@ def shell_lines(page: Path) -> list[str]:
 
 
 def morpho_commands(page: Path) -> list[list[str]]:
-    """The words after ``morpho`` of each command in a page; the parts of ``a && b`` and pipes are each one."""
+    """The words after ``morpho`` of each command in a page; the parts of ``a && b`` and of pipes too."""
     words = [shlex.split(part) for line in shell_lines(page) for part in re.split(r"'&&'|'\|'", line)]
     return [command[1:] for command in words if command[:1] == ["morpho"]]
 
