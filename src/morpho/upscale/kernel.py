@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from morpho.errors import InputError
 from morpho.upscale.reference import UNITS, check_image
-from morpho.upscale.tables import LSB_KERNELS, LSB_WEIGHT, MSB_KERNELS, MSB_WEIGHT, Stage, Tables
+from morpho.upscale.tables import Stage, Tables
 
 __all__ = ["upscale"]
 
@@ -50,13 +50,13 @@ def upscale(
     workers = _count("threads", threads, _usable_cores())
     rows = _count("band_rows", band_rows, _default_band_rows(image.shape[0], workers))
     bands = [(top, min(top + rows, image.shape[0])) for top in range(0, image.shape[0], rows)]
-    run_band = _loops().run_band
+    loops = _loops()
     unit = UNITS[image.dtype]
     factors = np.array([stage.factor for stage in tables.stages], dtype=np.int64)
-    words, starts = _pack(tables)
+    words, starts = _pack(tables, loops.BLOCK, loops.MSB_SIZE)
 
     def run(band: tuple[int, int]) -> None:
-        run_band(image, result, band[0], band[1], factors, words, starts, unit)
+        loops.run_band(image, result, band[0], band[1], factors, words, starts, unit)
 
     if workers == 1 or len(bands) == 1:
         for band in bands:
@@ -99,29 +99,49 @@ def _default_band_rows(height: int, workers: int) -> int:
     return max(32, -(-height // (4 * workers)))
 
 
-def _pack(tables: Tables) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    packed = [_pack_stage(stage) for stage in tables.stages]
+def _pack(tables: Tables, block: int, msb_size: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """All stages' words behind one another, and where each stage starts."""
+    packed = [_pack_stage(stage, block, msb_size) for stage in tables.stages]
     starts = np.cumsum([0, *(part.size for part in packed)], dtype=np.int64)
     return np.concatenate(packed), starts
 
 
-def _pack_stage(stage: Stage) -> NDArray[np.uint64]:
-    factor = stage.factor
-    parts = []
-    for source, weight, kernels in ((stage.msb, MSB_WEIGHT, MSB_KERNELS), (stage.lsb, LSB_WEIGHT, LSB_KERNELS)):
-        for turns in range(4):
-            for k in range(len(kernels)):
-                turned = np.rot90(source[k], -turns, axes=(1, 2)).astype(np.int64) + 128
-                parts.append(_lanes(weight * turned, factor))
-    return np.concatenate(parts)
+def _pack_stage(stage: Stage, block: int, msb_size: int) -> NDArray[np.uint64]:
+    """Groups of at most four children: four paired MSB tables, the four rotations of B, four paired LSB tables."""
+    msb = stage.msb.reshape(3, 16, 16, 16, stage.factor, stage.factor)
+    lsb = stage.lsb.reshape(2, 16, 16, stage.factor, stage.factor)
+    turns = [_turned(msb[2], quarter_turns) for quarter_turns in range(4)]
+    packed = np.zeros((_groups(stage.factor), block), dtype=np.uint64)
+    for i, table in enumerate([*_paired(msb[:2]), *turns]):
+        packed[:, i * msb_size : i * msb_size + 4096] = _words(table, stage.factor)
+    packed[:, 8 * msb_size :] = np.concatenate([_words(table, stage.factor) for table in _paired(lsb)], axis=1)
+    return packed.ravel()
 
 
-def _lanes(blocks: NDArray[np.int64], factor: int) -> NDArray[np.uint64]:
-    flat = blocks.reshape(len(blocks), factor * factor) if factor < 3 else blocks
-    flat = flat.reshape(len(blocks), -1, flat.shape[-1])
-    lanes = np.zeros((flat.shape[1], len(blocks), 4), dtype=np.uint16)
-    lanes[:, :, : flat.shape[2]] = flat.transpose(1, 0, 2)
-    return lanes.view(np.uint64).ravel()
+def _turned(table: NDArray[np.int8], quarter_turns: int) -> NDArray[np.uint16]:
+    """Blocks in the picture's frame, as bytes that are 128 above their meaning."""
+    return np.rot90(table, -quarter_turns, axes=(-2, -1)).view(np.uint8).astype(np.uint16) ^ 0x80
+
+
+def _paired(tables: NDArray[np.int8]) -> list[NDArray[np.uint16]]:
+    """Straight kernels in two directions each: the first pixel's entry, and that of the last, which looks back."""
+    pairs = []
+    for table in tables:
+        axes = tuple(range(table.ndim))
+        back = (*axes[:-2][::-1], *axes[-2:])
+        pairs += [_turned(table, r) | _turned(table, r + 2).transpose(back) << 8 for r in (0, 1)]
+    return pairs
+
+
+def _groups(factor: int) -> int:
+    return 1 if factor < 3 else factor
+
+
+def _words(blocks: NDArray[np.uint16], factor: int) -> NDArray[np.uint64]:
+    """``(groups, entries)`` words: a block of factor 1 or 2 is one group, of a larger one each row is a group."""
+    lanes = blocks.reshape(-1, _groups(factor), factor * factor // _groups(factor)).astype(np.uint64)
+    shifts = np.arange(lanes.shape[-1], dtype=np.uint64) * np.uint64(16)
+    return np.bitwise_or.reduce(lanes << shifts, axis=-1).T
 
 
 def _loops() -> ModuleType:

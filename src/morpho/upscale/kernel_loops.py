@@ -1,17 +1,60 @@
-"""The compiled loops of the table upscaler."""
+"""The compiled loops of the table upscaler.
+
+**Pairs.** In its four rotations a straight kernel sees the same pixels twice: what pixel ``p`` reads to its right is
+what the last of those pixels reads to its left. One entry therefore holds the block of the first pixel (in the lower
+bytes of its lanes) and the block of the last pixel (in the upper bytes), and one look-up serves both. A row of
+entries is kept in a ring until the row of the last pixel comes up. Only the bent kernel B has nothing to share. So the
+20 look-ups of a pixel become 12.
+
+**Lanes.** Entries are unsigned bytes, 128 above their meaning, and summed in lanes of 16 bits. With twelve MSB entries
+worth 2 and eight LSB entries worth 3, a lane reaches at most 255 * (12 * 2 + 8 * 3) + 1531 = 13771: it cannot overflow,
+and subtracting ``BIAS`` with saturation at zero is already the lower clip.
+
+**16 bits.** A state ``V`` is kept as ``unit * q + r`` with ``unit = 257``. The tables look at ``q`` and add to it, exactly
+as for 8 bits; ``r`` is handed from parent to child unchanged, and becomes 0 where the child was clipped.
+
+**Tiles.** A tile runs through all stages while it is in the second-level cache. Each stage also computes the rim that
+the next one looks at, and mirrors its own state where the picture ends.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit, uint64, uintp
+from numba import njit, uint8, uint16, uint32
+
+from morpho.upscale.lanes import (
+    addresses2,
+    addresses3,
+    clip_lanes,
+    gather,
+    high_bytes,
+    load_words,
+    low_bytes,
+    shift_in,
+    split_nibbles,
+    spread,
+    store_lanes,
+    store_words,
+)
+
+__all__ = ["BLOCK", "MSB_SIZE", "run_band"]
 
 jit: Any = njit(nogil=True, cache=True)
 
 REACH = 2
+TOP = 1530
 BIAS = 128 * (2 * 12 + 3 * 8)
-TILE = 64
+#: Largest tile of the last stage, in pixels it reads.
+TILE_ROWS, TILE_COLUMNS = 64, 256
+#: Unused columns around a row, because vectors run over its ends.
+LEFT, RIGHT = 16, 64
+#: Words from one MSB table to the next; the extra ones keep equal addresses of two tables off the same cache lines.
+MSB_SIZE = 4096 + 72
+LSB_SIZE = 256
+#: Words that hold one lane group of all tables of a stage.
+BLOCK = 8 * MSB_SIZE + 4 * LSB_SIZE
 
 
 @jit
@@ -22,45 +65,66 @@ def run_band(image, out, top, bottom, factors, words, starts, unit):  # type: ig
     scale = 1
     for factor in factors:
         scale *= factor
-    tile = max(1, TILE * factors[-1] // scale)
-    side = _largest_side(tile, factors, scale)
-    one = np.empty((side, side), dtype=np.int32)
-    two = np.empty((side, side), dtype=np.int32)
+    tile_rows = max(1, TILE_ROWS * factors[-1] // scale)
+    tile_columns = max(1, TILE_COLUMNS * factors[-1] // scale)
+    rows, stride = _buffer(tile_rows, factors, scale), _buffer(tile_columns, factors, scale) + LEFT + RIGHT
+    state = np.zeros((2 + channels, rows * stride), dtype=np.uint16)
+    rest = np.zeros((2 + channels, rows * stride if unit > 1 else 1), dtype=np.uint16)
+    nibbles = np.zeros(5 * rows * stride, dtype=np.uint16)
+    ring = np.zeros(15 * stride, dtype=np.uint64)
     lows = np.empty((stages, 2), dtype=np.int64)
     highs = np.empty((stages, 2), dtype=np.int64)
     size = np.empty(2, dtype=np.int64)
-    for tile_top in range(top, bottom, tile):
-        for tile_left in range(0, width, tile):
-            tile_bottom = min(tile_top + tile, bottom)
-            tile_right = min(tile_left + tile, width)
-            _plan(tile_top, tile_bottom, height, 0, factors, scale, lows, highs)
+    origin = np.empty(2, dtype=np.int64)
+    for tile_top in range(top, bottom, tile_rows):
+        tile_bottom = min(tile_top + tile_rows, bottom)
+        _plan(tile_top, tile_bottom, height, 0, factors, scale, lows, highs)
+        for tile_left in range(0, width, tile_columns):
+            tile_right = min(tile_left + tile_columns, width)
             _plan(tile_left, tile_right, width, 1, factors, scale, lows, highs)
             for channel in range(channels):
-                src, dst = one, two
-                oy, ox = lows[0, 0] - REACH, lows[0, 1] - REACH
-                _load(image, channel, src, oy, ox, highs[0, 0] + REACH, highs[0, 1] + REACH)
+                source = 0
                 size[0], size[1] = height, width
+                origin[:] = lows[0]
+                _load(image, channel, state[0], rest[0], stride, lows[0], highs[0], unit)
                 for s in range(stages):
-                    _mirror(src, oy, ox, lows[s], highs[s], size)
-                    f = factors[s]
-                    _run_stage(src, oy, ox, lows[s], highs[s], f, words[starts[s] : starts[s + 1]], unit, dst)
-                    src, dst = dst, src
-                    oy, ox = lows[s, 0] * f - REACH, lows[s, 1] * f - REACH
-                    size *= f
-                for y in range(tile_top * scale, tile_bottom * scale):
-                    for x in range(tile_left * scale, tile_right * scale):
-                        out[y, x, channel] = (src[y - oy, x - ox] + 3) // 6
+                    target = 2 + channel if s == stages - 1 else 1 - source
+                    _mirror(state[source], stride, origin, lows[s], highs[s], size)
+                    at = _at(stride, origin, lows[s, 0], lows[s, 1])
+                    run_rows, run_columns = highs[s, 0] - lows[s, 0], highs[s, 1] - lows[s, 1]
+                    _run_stage(
+                        state[source], at, run_rows, run_columns, stride, factors[s],
+                        words[starts[s] : starts[s + 1]], nibbles, ring, state[target], unit > 1,
+                    )
+                    if unit > 1:
+                        _carry_rest(rest[source], at, run_rows, run_columns, stride, factors[s], state[target], rest[target])
+                    for axis in range(2):
+                        origin[axis] = lows[s, axis] * factors[s]
+                        size[axis] *= factors[s]
+                    source = target
+            at = _at(stride, origin, tile_top * scale, tile_left * scale)
+            _store(
+                state[2:], rest[2:], at, stride, out, tile_top * scale, tile_bottom * scale,
+                tile_left * scale, tile_right * scale, unit,
+            )
 
 
 @jit
-def _largest_side(tile, factors, scale):  # type: ignore[no-untyped-def]
+def _at(stride, origin, y, x):  # type: ignore[no-untyped-def]
+    """Where pixel ``(y, x)`` lies in a plane whose first inner pixel is ``origin``."""
+    return (y - origin[0] + REACH) * stride + LEFT + x - origin[1]
+
+
+@jit
+def _buffer(tile, factors, scale):  # type: ignore[no-untyped-def]
+    """Pixels that a plane must hold along one axis so that every stage's tile fits, rim included."""
     need = tile * scale
-    side = 0
+    side = need
     for s in range(len(factors) - 1, -1, -1):
         own = need // factors[s] + 2
-        side = max(side, own * factors[s] + 2 * REACH)
+        side = max(side, own * factors[s])
         need = own + 2 * REACH
-    return max(side, need)
+    return max(side, need) + 2 * REACH
 
 
 @jit
@@ -77,6 +141,19 @@ def _plan(start, stop, length, axis, factors, scale, lows, highs):  # type: igno
 
 
 @jit
+def _load(image, channel, state, rest, stride, low, high, unit):  # type: ignore[no-untyped-def]
+    height, width, _ = image.shape
+    left = max(low[1] - REACH, 0)
+    for y in range(max(low[0] - REACH, 0), min(high[0] + REACH, height)):
+        at = _at(stride, low, y, left)
+        for x in range(min(high[1] + REACH, width) - left):
+            value = uint32(6) * uint32(image[y, left + x, channel])
+            state[at + x] = uint16(value // uint32(unit))
+            if unit > 1:
+                rest[at + x] = uint16(value % uint32(unit))
+
+
+@jit
 def _reflect(i, length):  # type: ignore[no-untyped-def]
     if length == 1:
         return 0
@@ -86,79 +163,144 @@ def _reflect(i, length):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _load(image, channel, plane, oy, ox, y1, x1):  # type: ignore[no-untyped-def]
-    height, width, _ = image.shape
-    for y in range(max(oy, 0), min(y1, height)):
-        for x in range(max(ox, 0), min(x1, width)):
-            plane[y - oy, x - ox] = 6 * np.int32(image[y, x, channel])
-
-
-@jit
-def _mirror(plane, oy, ox, low, high, size):  # type: ignore[no-untyped-def]
-    """Fill what lies outside the picture in this stage's own state."""
+def _mirror(plane, stride, origin, low, high, size):  # type: ignore[no-untyped-def]
+    """Fill what lies outside the picture from this stage's own state."""
     top, bottom = low[0] - REACH, high[0] + REACH
     left, right = low[1] - REACH, high[1] + REACH
     for x in range(left, right):
         if x < 0 or x >= size[1]:
-            mirrored = _reflect(x, size[1])
             for y in range(max(top, 0), min(bottom, size[0])):
-                plane[y - oy, x - ox] = plane[y - oy, mirrored - ox]
+                plane[_at(stride, origin, y, x)] = plane[_at(stride, origin, y, _reflect(x, size[1]))]
     for y in range(top, bottom):
         if y < 0 or y >= size[0]:
-            mirrored = _reflect(y, size[0])
-            for x in range(left, right):
-                plane[y - oy, x - ox] = plane[mirrored - oy, x - ox]
+            at, mirrored = _at(stride, origin, y, left), _at(stride, origin, _reflect(y, size[0]), left)
+            for x in range(right - left):
+                plane[at + x] = plane[mirrored + x]
 
 
 @jit
-def _run_stage(src, oy, ox, low, high, factor, words, unit, dst):  # type: ignore[no-untyped-def]
-    lanes = factor if factor > 2 else factor * factor
-    count = factor * factor // lanes
-    step = 4096 * count
-    for y in range(low[0], high[0]):
-        for x in range(low[1], high[1]):
-            value = src[y - oy, x - ox]
-            n = value // (6 * unit)
-            for word in range(count):
-                total = uint64(0)
-                at = word * 4096
-                for turn in range(4):
-                    dy, dx = 0, 1
-                    if turn == 1:
-                        dy, dx = 1, 0
-                    elif turn == 2:
-                        dy, dx = 0, -1
-                    elif turn == 3:
-                        dy, dx = -1, 0
-                    cy, cx = dx, -dy
-                    for k in range(3):
-                        ay, ax, by, bx = dy, dx, 2 * dy, 2 * dx
-                        if k == 1:
-                            ay, ax, by, bx = dy + cy, dx + cx, 2 * dy + 2 * cy, 2 * dx + 2 * cx
-                        if k == 2:
-                            ay, ax, by, bx = cy + 2 * dy, cx + 2 * dx, 2 * cy + dy, 2 * cx + dx
-                        a = src[y - oy + ay, x - ox + ax] // (6 * unit)
-                        b = src[y - oy + by, x - ox + bx] // (6 * unit)
-                        total += words[uintp(at + 256 * (n >> 4) + 16 * (a >> 4) + (b >> 4))]
-                        at += step
-                at += word * 256 - word * 4096
-                for turn in range(4):
-                    dy, dx = 0, 1
-                    if turn == 1:
-                        dy, dx = 1, 0
-                    elif turn == 2:
-                        dy, dx = 0, -1
-                    elif turn == 3:
-                        dy, dx = -1, 0
-                    cy, cx = dx, -dy
-                    for k in range(2):
-                        ay, ax = dy + k * cy, dx + k * cx
-                        a = src[y - oy + ay, x - ox + ax] // (6 * unit)
-                        total += words[uintp(at + 16 * (n & 15) + (a & 15))]
-                        at += step // 16
-                for lane in range(lanes):
-                    delta = np.int64((total >> uint64(16 * lane)) & uint64(65535)) - BIAS
-                    i = word * lanes + lane
-                    py = REACH + (y - low[0]) * factor + i // factor
-                    px = REACH + (x - low[1]) * factor + i % factor
-                    dst[py, px] = min(max(value + unit * delta, 0), 1530 * unit)
+def _run_stage(source, at, rows, columns, stride, factor, words, nibbles, ring, target, offset):  # type: ignore[no-untyped-def]
+    plane = len(nibbles) // 5
+    for y in range(-REACH, rows + REACH):
+        for x in range(-REACH, columns + REACH, 32):
+            split_nibbles(source, at + y * stride + x, nibbles, (y + REACH) * stride + LEFT + x, plane)
+    for word in range(factor * factor // 4 if factor == 4 else (1 if factor < 3 else 3)):
+        _run_word(
+            source, at, rows, columns, stride, factor, word, words[word * BLOCK : (word + 1) * BLOCK],
+            nibbles, plane, ring, target, offset,
+        )
+
+
+@jit
+def _msb(words, table, nibbles, i, plane, second, third):  # type: ignore[no-untyped-def]
+    """Entries of one MSB table for eight pixels; ``second`` and ``third`` lead to the other pixels of the kernel."""
+    return gather(words, table * MSB_SIZE, addresses3(nibbles, i, i + plane + second, i + 2 * plane + third))
+
+
+@jit
+def _lsb(words, table, nibbles, i, plane, second):  # type: ignore[no-untyped-def]
+    return gather(
+        words, 8 * MSB_SIZE + table * LSB_SIZE, addresses2(nibbles, i + 3 * plane, i + 4 * plane + second)
+    )
+
+
+@jit
+def _run_word(
+    source, at, rows, columns, stride, factor, word, words, nibbles, plane, ring, target, offset
+):  # type: ignore[no-untyped-def]
+    """One group of at most four children of every pixel."""
+    bias, top = (BIAS - 1, TOP + 1) if offset else (BIAS, TOP)
+    columns = (columns + 7) & -8
+    down = stride
+    for y in range(-REACH, rows):
+        base = (y + REACH) * stride + LEFT
+        # Ring rows: three of the MSB tables, whose last pixel is two rows below, and two of the LSB tables.
+        new, old = ((y + 3) % 3) * 3 * stride + LEFT, ((y + 4) % 3) * 3 * stride + LEFT
+        new_low, old_low = (9 + 3 * ((y + 2) % 2)) * stride + LEFT, (9 + 3 * ((y + 3) % 2)) * stride + LEFT
+        # Only the first pixels are needed of the words beside the tile and above it.
+        for x in range(-8, columns + 8, columns + 8 if y >= 0 else 8):
+            i = base + x
+            store_words(ring, new + x, _msb(words, 1, nibbles, i, plane, down, 2 * down))
+            store_words(ring, new + stride + x, _msb(words, 2, nibbles, i, plane, down + 1, 2 * down + 2))
+            store_words(ring, new + 2 * stride + x, _msb(words, 3, nibbles, i, plane, down - 1, 2 * down - 2))
+            store_words(ring, new_low + x, _lsb(words, 1, nibbles, i, plane, down))
+            store_words(ring, new_low + stride + x, _lsb(words, 2, nibbles, i, plane, down + 1))
+            store_words(ring, new_low + 2 * stride + x, _lsb(words, 3, nibbles, i, plane, down - 1))
+        if y < 0:
+            continue
+        right = _msb(words, 0, nibbles, base - 8, plane, 1, 2)
+        right_low = _lsb(words, 0, nibbles, base - 8, plane, 1)
+        for x in range(0, columns, 8):
+            i = base + x
+            before, right = right, _msb(words, 0, nibbles, i, plane, 1, 2)
+            high = low_bytes(right) + high_bytes(shift_in(before, right, 2))
+            pair = _msb(words, 1, nibbles, i, plane, down, 2 * down)
+            store_words(ring, new + x, pair)
+            high = high + low_bytes(pair) + high_bytes(load_words(ring, old + x))
+            pair = _msb(words, 2, nibbles, i, plane, down + 1, 2 * down + 2)
+            store_words(ring, new + stride + x, pair)
+            high = high + low_bytes(pair) + high_bytes(load_words(ring, old + stride + x - 2))
+            pair = _msb(words, 3, nibbles, i, plane, down - 1, 2 * down - 2)
+            store_words(ring, new + 2 * stride + x, pair)
+            high = high + low_bytes(pair) + high_bytes(load_words(ring, old + 2 * stride + x + 2))
+            high = high + _msb(words, 4, nibbles, i, plane, down + 2, 2 * down + 1)
+            high = high + _msb(words, 5, nibbles, i, plane, 2 * down - 1, down - 2)
+            high = high + _msb(words, 6, nibbles, i, plane, -down - 2, -2 * down - 1)
+            high = high + _msb(words, 7, nibbles, i, plane, -2 * down + 1, -down + 2)
+
+            before_low, right_low = right_low, _lsb(words, 0, nibbles, i, plane, 1)
+            low = low_bytes(right_low) + high_bytes(shift_in(before_low, right_low, 1))
+            pair = _lsb(words, 1, nibbles, i, plane, down)
+            store_words(ring, new_low + x, pair)
+            low = low + low_bytes(pair) + high_bytes(load_words(ring, old_low + x))
+            pair = _lsb(words, 2, nibbles, i, plane, down + 1)
+            store_words(ring, new_low + stride + x, pair)
+            low = low + low_bytes(pair) + high_bytes(load_words(ring, old_low + stride + x - 1))
+            pair = _lsb(words, 3, nibbles, i, plane, down - 1)
+            store_words(ring, new_low + 2 * stride + x, pair)
+            low = low + low_bytes(pair) + high_bytes(load_words(ring, old_low + 2 * stride + x + 1))
+
+            value = spread(source, at + y * stride + x) + high + high + low + low + low
+            children = clip_lanes(value, bias, top)
+            j = (REACH + factor * y + (word if factor > 2 else 0)) * stride + LEFT + factor * x
+            if factor == 2:
+                store_lanes(target, j, children, 0, 2)
+                store_lanes(target, j + stride, children, 2, 2)
+            elif factor == 4:
+                store_lanes(target, j, children, 0, 4)
+            elif factor == 3:
+                store_lanes(target, j, children, 0, 3)
+            else:
+                store_lanes(target, j, children, 0, 1)
+
+
+@jit
+def _carry_rest(rest, at, rows, columns, stride, factor, state, child_rest):  # type: ignore[no-untyped-def]
+    """Undo the offset of one that tells a clipped 0 from a plain one, and hand the remainders down."""
+    for y in range(rows * factor):
+        j = (REACH + y) * stride + LEFT
+        for x in range(columns * factor):
+            value = state[j + x]
+            clipped = value == 0 or value > TOP
+            child_rest[j + x] = 0 if clipped else rest[at + (y // factor) * stride + x // factor]
+            state[j + x] = min(max(value, 1) - 1, TOP)
+
+
+@jit
+def _store(state, rest, at, stride, out, top, bottom, left, right, unit):  # type: ignore[no-untyped-def]
+    channels = out.shape[2]
+    for y in range(top, bottom):
+        i = at + (y - top) * stride
+        if unit == 1 and channels == 3:
+            row = out[y]
+            for x in range(right - left):
+                row[left + x, 0] = uint8((uint32(state[0, i + x] + 3) * uint32(10923)) >> uint32(16))
+                row[left + x, 1] = uint8((uint32(state[1, i + x] + 3) * uint32(10923)) >> uint32(16))
+                row[left + x, 2] = uint8((uint32(state[2, i + x] + 3) * uint32(10923)) >> uint32(16))
+        else:
+            for c in range(channels):
+                for x in range(right - left):
+                    value = unit * np.int64(state[c, i + x])
+                    if unit > 1:
+                        value += rest[c, i + x]
+                    out[y, left + x, c] = (value + 3) // 6
