@@ -33,6 +33,7 @@ class Verb(NamedTuple):
 
 #: Every verb is one line here. Its module is imported only when the verb is used, so the help stays fast.
 VERBS = (
+    Verb("upscale", "morpho.cli.upscale:upscale", "Make pictures larger by lookup tables."),
     Verb("list", "morpho.cli.list:list_artifacts", "List the tables and weights that morpho ships."),
     Verb(
         "info", "morpho.cli.info:info", "Say what a file is: an artefact's card, or a picture's properties."

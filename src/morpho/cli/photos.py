@@ -1,0 +1,313 @@
+"""What verbs that turn pictures into pictures have in common: their options, and the run over all of them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Event
+from time import perf_counter
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from morpho.cli.compare import compare_sheet
+from morpho.cli.plan import Job, Plan, Shard, make_plan, sheet_of
+from morpho.console import format_seconds, note, printable, progress
+from morpho.errors import ImageError, InputError, MorphoError, OutputExistsError
+from morpho.images.io import read, write
+from morpho.images.picture import Picture
+from morpho.machine import cores
+
+__all__ = ["Options", "Transform", "plan", "run"]
+
+Transform = Callable[[Picture], Picture]
+
+#: So many pictures at a time at most, unless asked for more: each takes the memory of its result.
+_MOST_WORKERS = 4
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of every verb that turns pictures into pictures.
+
+    Attributes:
+        output: A file, a folder, a template such as {stem}_big{ext}, or - for stdout; by default beside the
+            input.
+        recursive: Take all pictures in folders, however deep, and keep their folders under -o.
+        overwrite: Replace existing results; an input is never replaced.
+        skip_existing: Leave existing results alone and make only the missing ones.
+        format: Write png, jpg, webp, tif or bmp; by default the input's format.
+        quality: Of JPEG and WebP.
+        strip: Leave out EXIF, XMP, resolution and colour profile.
+        compare: Also write a sheet NAME_compare: bicubic to the left, the result to the right.
+        workers: Pictures at a time; by default one per core, 4 at most.
+        threads: Threads per picture; by default all cores, or one where several pictures run at a time.
+        shard: Do only part i of n, such as 1/8: for several machines on the same list.
+        json: Print one JSON object per picture.
+        quiet: Print nothing but errors.
+    """
+
+    output: Annotated[str | None, Parameter(name=("--output", "-o"))] = None
+    recursive: Annotated[bool, Parameter(name=("--recursive", "-r"))] = False
+    overwrite: bool = False
+    skip_existing: bool = False
+    format: str | None = None
+    quality: Annotated[int, Parameter(validator=Number(gte=1, lte=100))] = 92
+    strip: bool = False
+    compare: bool = False
+    workers: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
+    threads: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
+    shard: str | None = None
+    json: bool = False
+    quiet: Annotated[bool, Parameter(name=("--quiet", "-q"))] = False
+
+    def __post_init__(self) -> None:
+        if self.overwrite and self.skip_existing:
+            raise InputError("--overwrite and --skip-existing contradict each other: give one of them")
+
+    def workers_for(self, jobs: int) -> int:
+        """How many pictures to work on at a time."""
+        return max(1, min(self.workers or min(cores(), _MOST_WORKERS), jobs))
+
+    def threads_for(self, jobs: int) -> int | None:
+        """How many threads each picture gets; None for one per core."""
+        return self.threads or (None if self.workers_for(jobs) == 1 else 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one job: a record of ``--json``."""
+
+    input: str
+    output: str
+    status: str
+    width: int | None = None
+    height: int | None = None
+    seconds: float = 0.0
+    work_seconds: float = 0.0
+    error: str | None = None
+
+    def record(self, label: str) -> dict[str, Any]:
+        return {**vars(self), "model": label}
+
+    def line(self, label: str) -> str:
+        """One line for a person."""
+        text = f"{printable(self.input)} -> {printable(self.output)}"
+        if self.width is None or self.height is None:
+            return f"{text}  {self.status}"
+        speed = self.width * self.height / 1e6 / max(self.work_seconds, 1e-9)
+        return (
+            f"{text}  {self.width} x {self.height}  {format_seconds(self.seconds)}  "
+            f"({label}: {format_seconds(self.work_seconds)}, {speed:.3g} MP/s)"
+        )
+
+
+def plan(inputs: Sequence[str], options: Options, *, suffix: str, fields: dict[str, str]) -> Plan:
+    """Find the pictures and name the results, as `make_plan` does with these options.
+
+    Args:
+        inputs: what the person typed.
+        options: the options.
+        suffix: what is put behind the stem where no name is given, such as ``_x4``.
+        fields: the verb's own fields of templates.
+
+    Raises:
+        MorphoError: as `make_plan`.
+    """
+    plan = make_plan(
+        inputs,
+        output=options.output,
+        suffix=suffix,
+        fields=fields,
+        recursive=options.recursive,
+        format=options.format,
+        shard=None if options.shard is None else Shard.parse(options.shard),
+        overwrite=options.overwrite,
+        sheets=options.compare,
+    )
+    if any(job.target is None for job in plan.jobs):
+        _check_stdout(options)
+    return plan
+
+
+def _check_stdout(options: Options) -> None:
+    for name, asked in (("--json", options.json), ("--compare", options.compare)):
+        if asked:
+            raise InputError(f"{name} does not go with a picture on stdout: give a file with -o")
+    if sys.stdout.isatty():
+        raise InputError("a picture is not printed on a terminal: redirect stdout, or give a file with -o")
+
+
+def run(plan: Plan, transform: Transform, options: Options, *, label: str) -> int:
+    """Make all pictures of a plan; one that fails is reported, and the rest go on.
+
+    Args:
+        plan: the jobs.
+        transform: makes the new picture; must allow several threads at once.
+        options: what the person asked for.
+        label: what does the work, for the report: ``hklut-s-x4``.
+
+    Returns:
+        The exit status: 0 where all pictures were made or skipped, else 1.
+    """
+    for text in plan.notes:
+        if not options.quiet:
+            note(text)
+    count = len(plan.jobs)
+    failures = 0
+    worker = _Worker(transform, options, plan.make_folders)
+    bar = progress(label, total=count) if count > 1 and not options.quiet else nullcontext(lambda steps: None)
+    with bar as advance:
+        for outcome in _outcomes(worker, plan.jobs, options.workers_for(count)):
+            advance(1)
+            failures += outcome.status == "failed"
+            _report(outcome, options, label)
+    if failures and count > 1:
+        note(f"{failures} of {count} pictures failed")
+    return 1 if failures else 0
+
+
+def _report(outcome: Outcome, options: Options, label: str) -> None:
+    if outcome.error is not None:
+        note(outcome.error)
+    if options.json:
+        print(json.dumps(outcome.record(label), ensure_ascii=False), flush=True)
+    elif outcome.error is None and not options.quiet:
+        print(outcome.line(label), file=sys.stderr if outcome.output == "-" else sys.stdout, flush=True)
+
+
+def _outcomes(worker: _Worker, jobs: Sequence[Job], workers: int) -> Iterator[Outcome]:
+    """Do the jobs, and give what became of each as soon as it is known.
+
+    The first Ctrl-C ends the run after what is being written: no result is left half done.
+    """
+    if workers == 1:
+        yield from map(worker, jobs)
+        return
+    left = iter(jobs)
+    running: set[Future[Outcome]] = set()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            # A few more than can run keep the workers busy; all at once would take memory for a million.
+            while running := running | {
+                pool.submit(worker, job) for job in itertools.islice(left, 2 * workers - len(running))
+            }:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        finally:
+            worker.stop.set()
+            pool.shutdown(cancel_futures=True)
+
+
+class _Stopped(Exception):
+    """The run was interrupted before this job's result was written."""
+
+
+class _Worker:
+    """Does one job after the other, in any number of threads."""
+
+    def __init__(self, transform: Transform, options: Options, make_folders: bool) -> None:
+        self._transform = transform
+        self._options = options
+        self._make_folders = make_folders
+        self.stop = Event()
+
+    def __call__(self, job: Job) -> Outcome:
+        blank = Outcome(input=str(job.source or "-"), output=str(job.target or "-"), status="skipped")
+        if self._options.skip_existing and job.target is not None and job.target.exists():
+            return blank
+        start = perf_counter()
+        try:
+            self._check_targets(job)
+            picture = read(job.source or sys.stdin.buffer)
+            begin = perf_counter()
+            result = self._transform(picture)
+            work = perf_counter() - begin
+            self._write(job, picture, result)
+        except (BrokenPipeError, _Stopped):
+            raise
+        except Exception as error:
+            return replace(blank, status="failed", seconds=_since(start), error=_sentence(error, blank.input))
+        return replace(
+            blank,
+            status="done",
+            width=result.width,
+            height=result.height,
+            seconds=_since(start),
+            work_seconds=round(work, 6),
+        )
+
+    def _check_targets(self, job: Job) -> None:
+        """Fail before the work rather than after it."""
+        for target in self._targets(job):
+            if target.exists() and not self._options.overwrite:
+                raise OutputExistsError(
+                    f"{target} exists: add --overwrite to replace it, --skip-existing to keep it, "
+                    "or choose another name with -o"
+                )
+            if self._make_folders:
+                _make_folder(target.parent)
+            elif not target.parent.is_dir():
+                raise ImageError(
+                    f"the folder of {target} does not exist: make it first, or name another with -o"
+                )
+
+    def _targets(self, job: Job) -> list[Path]:
+        if job.target is None:
+            return []
+        return [job.target, sheet_of(job.target)] if self._options.compare else [job.target]
+
+    def _write(self, job: Job, picture: Picture, result: Picture) -> None:
+        if self.stop.is_set():
+            raise _Stopped
+        if job.target is None:
+            self._write_one(result, sys.stdout.buffer, job.source)
+            return
+        self._write_one(result, job.target, job.source)
+        if self._options.compare:
+            self._write_one(compare_sheet(picture, result), sheet_of(job.target), job.source)
+
+    def _write_one(self, picture: Picture, target: Any, source: Path | None) -> None:
+        options = self._options
+        write(
+            picture,
+            target,
+            format=options.format,
+            quality=options.quality,
+            strip=options.strip,
+            overwrite=options.overwrite,
+            source=source,
+        )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageError(
+            f"the folder {folder} cannot be made ({error.strerror}): name another with -o"
+        ) from error
+
+
+def _since(start: float) -> float:
+    return round(perf_counter() - start, 6)
+
+
+def _sentence(error: Exception, name: str) -> str:
+    """What went wrong, naming the picture."""
+    if isinstance(error, MemoryError):
+        return f"{name}: the memory does not suffice for the result: use a smaller scale or picture"
+    text = (
+        str(error)
+        if isinstance(error, MorphoError)
+        else f"{type(error).__name__}: {error} (unexpected, please report it)"
+    )
+    return text if name in text else f"{name}: {text}"
