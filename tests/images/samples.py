@@ -1,4 +1,4 @@
-"""What the tests of pictures are made of: pixels, EXIF blocks, and PNG files written by the letter of the standard."""
+"""What the tests of pictures are made of: pixels, EXIF blocks, PNG files by the letter of the standard."""
 
 from __future__ import annotations
 
@@ -46,9 +46,14 @@ def entry(order: str, tag: int, kind: int, value: int) -> bytes:
 
 
 def exif_block(
-    order: str = "<", orientation: int = 6, *, thumbnail: bytes = b"", note: bytes = b"maker note", side: int = 3
+    order: str = "<",
+    orientation: int = 6,
+    *,
+    thumbnail: bytes = b"",
+    note: bytes = b"maker note",
+    side: int = 3,
 ) -> bytes:
-    """An EXIF block as cameras write them: main directory, EXIF directory, a note behind it, a thumbnail at the end.
+    """An EXIF block as cameras write them: two directories, a note behind them, a thumbnail at the end.
 
     ``side`` is the type of the pixel dimensions: 3 (short) or 4 (long).
     """
@@ -85,7 +90,15 @@ def png_file(
 ) -> bytes:
     """A 16-bit PNG whose rows use the given filters in turn, written byte by byte as the standard says."""
     height, width, channels = pixels.shape
-    starts = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+    starts = (
+        (0, 0, 8, 8),
+        (0, 4, 8, 8),
+        (4, 0, 8, 4),
+        (0, 2, 4, 4),
+        (2, 0, 4, 2),
+        (0, 1, 2, 2),
+        (1, 0, 2, 1),
+    )
     passes = [pixels[y::dy, x::dx] for y, x, dy, dx in starts] if interlaced else [pixels]
     rows = b"".join(_filtered(part, filters) for part in passes if part.size)
     packed = zlib.compress(rows)
