@@ -5,6 +5,8 @@ from __future__ import annotations
 import getpass
 import json
 import platform
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +86,16 @@ def test_machine_is_described_and_not_named() -> None:
     assert f'"{getpass.getuser()}"' not in told
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 def test_commit_is_that_of_this_checkout_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     commit = machine.current_commit().removesuffix("+")
     assert commit == "unknown" or (len(commit) == 10 and int(commit, 16) >= 0)
-    monkeypatch.setattr(machine, "__file__", str(tmp_path / "site-packages" / "morpho" / "machine.py"))
-    (tmp_path / "site-packages" / "morpho").mkdir(parents=True)
+    installed = tmp_path / "site-packages" / "morpho"
+    installed.mkdir(parents=True)
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for words in (["init", "-q"], [*identity, "commit", "-q", "--allow-empty", "-m", "somebody else's"]):
+        subprocess.run(["git", "-C", str(tmp_path), *words], check=True)
+    monkeypatch.setattr(machine, "__file__", str(installed / "machine.py"))
     assert machine.current_commit() == "unknown"
 
 

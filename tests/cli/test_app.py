@@ -147,8 +147,14 @@ def morpho(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_closed_pipe_is_quiet() -> None:
-    code = "import sys; from morpho.cli.app import main; sys.exit(main(['cite']))"
+@pytest.mark.parametrize("lines", [1, 100_000], ids=["noticed at the end", "noticed on the way"])
+def test_closed_pipe_is_quiet(lines: int) -> None:
+    code = (
+        "import sys, morpho.cli.cite; from morpho.cli.app import main\n"
+        f"def cite(*verbs: str) -> None:\n  for _ in range({lines}): print('a line')\n"
+        "morpho.cli.cite.cite = cite\n"
+        "sys.exit(main(['cite']))"
+    )
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run([sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, check=False)
