@@ -53,7 +53,7 @@ def upscale(
     loops = _loops()
     unit = UNITS[image.dtype]
     factors = np.array([stage.factor for stage in tables.stages], dtype=np.int64)
-    words, starts = _pack(tables, loops.BLOCK, loops.MSB_SIZE)
+    words, starts = _pack(tables, loops.HALF, loops.MSB_SIZE)
 
     def run(band: tuple[int, int]) -> None:
         loops.run_band(image, result, band[0], band[1], factors, words, starts, unit)
@@ -99,38 +99,39 @@ def _default_band_rows(height: int, workers: int) -> int:
     return max(32, -(-height // (4 * workers)))
 
 
-def _pack(tables: Tables, block: int, msb_size: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+def _pack(tables: Tables, half: int, msb_size: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """All stages' words behind one another, and where each stage starts."""
-    packed = [_pack_stage(stage, block, msb_size) for stage in tables.stages]
+    packed = [_pack_stage(stage, half, msb_size) for stage in tables.stages]
     starts = np.cumsum([0, *(part.size for part in packed)], dtype=np.int64)
     return np.concatenate(packed), starts
 
 
-def _pack_stage(stage: Stage, block: int, msb_size: int) -> NDArray[np.uint64]:
-    """Groups of at most four children: four paired MSB tables, the four rotations of B, four paired LSB tables."""
-    msb = stage.msb.reshape(3, 16, 16, 16, stage.factor, stage.factor)
-    lsb = stage.lsb.reshape(2, 16, 16, stage.factor, stage.factor)
-    turns = [_turned(msb[2], quarter_turns) for quarter_turns in range(4)]
-    packed = np.zeros((_groups(stage.factor), block), dtype=np.uint64)
-    for i, table in enumerate([*_paired(msb[:2]), *turns]):
-        packed[:, i * msb_size : i * msb_size + 4096] = _words(table, stage.factor)
-    packed[:, 8 * msb_size :] = np.concatenate([_words(table, stage.factor) for table in _paired(lsb)], axis=1)
+def _pack_stage(stage: Stage, half: int, msb_size: int) -> NDArray[np.uint64]:
+    """For every group of at most four children: the tables along one axis and, where the loops need them, across."""
+    factor = stage.factor
+    msb = stage.msb.reshape(3, 16, 16, 16, factor, factor)
+    lsb = stage.lsb.reshape(2, 16, 16, factor, factor)
+    packed = np.zeros((_groups(factor), 2 if factor > 2 else 1, half), dtype=np.uint64)
+    for axis in range(packed.shape[1]):
+        pairs = [_paired(msb[0], axis), _paired(msb[1], axis), _turned(msb[2], axis), _turned(msb[2], axis + 2)]
+        for i, table in enumerate(pairs):
+            packed[:, axis, i * msb_size : i * msb_size + 4096] = _words(table, factor)
+        for i in range(2):
+            start = 4 * msb_size + 256 * i
+            packed[:, axis, start : start + 256] = _words(_paired(lsb[i], axis), factor)
     return packed.ravel()
 
 
 def _turned(table: NDArray[np.int8], quarter_turns: int) -> NDArray[np.uint16]:
     """Blocks in the picture's frame, as bytes that are 128 above their meaning."""
-    return np.rot90(table, -quarter_turns, axes=(-2, -1)).view(np.uint8).astype(np.uint16) ^ 0x80
+    return (np.rot90(table, -quarter_turns, axes=(-2, -1)).view(np.uint8) ^ np.uint8(128)).astype(np.uint16)
 
 
-def _paired(tables: NDArray[np.int8]) -> list[NDArray[np.uint16]]:
-    """Straight kernels in two directions each: the first pixel's entry, and that of the last, which looks back."""
-    pairs = []
-    for table in tables:
-        axes = tuple(range(table.ndim))
-        back = (*axes[:-2][::-1], *axes[-2:])
-        pairs += [_turned(table, r) | _turned(table, r + 2).transpose(back) << 8 for r in (0, 1)]
-    return pairs
+def _paired(table: NDArray[np.int8], axis: int) -> NDArray[np.uint16]:
+    """Of a straight kernel: the first pixel's block, and above it that of the last pixel, which looks back."""
+    pixels = range(table.ndim - 2)
+    back = _turned(table, axis + 2).transpose(*reversed(pixels), -2, -1)
+    return _turned(table, axis) | back << 8
 
 
 def _groups(factor: int) -> int:
@@ -139,9 +140,11 @@ def _groups(factor: int) -> int:
 
 def _words(blocks: NDArray[np.uint16], factor: int) -> NDArray[np.uint64]:
     """``(groups, entries)`` words: a block of factor 1 or 2 is one group, of a larger one each row is a group."""
-    lanes = blocks.reshape(-1, _groups(factor), factor * factor // _groups(factor)).astype(np.uint64)
-    shifts = np.arange(lanes.shape[-1], dtype=np.uint64) * np.uint64(16)
-    return np.bitwise_or.reduce(lanes << shifts, axis=-1).T
+    groups = _groups(factor)
+    used = blocks.reshape(-1, groups, factor * factor // groups).transpose(1, 0, 2)
+    lanes = np.zeros((*used.shape[:2], 4), dtype=np.uint16)
+    lanes[:, :, : used.shape[2]] = used
+    return lanes.view(np.uint64)[:, :, 0]
 
 
 def _loops() -> ModuleType:

@@ -22,7 +22,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, uint8, uint16, uint32
+from numba import njit, uint16, uint32
 
 from morpho.upscale.lanes import (
     addresses2,
@@ -35,11 +35,13 @@ from morpho.upscale.lanes import (
     shift_in,
     split_nibbles,
     spread,
+    store_grey,
     store_lanes,
     store_words,
+    turn_blocks,
 )
 
-__all__ = ["BLOCK", "MSB_SIZE", "run_band"]
+__all__ = ["HALF", "MSB_SIZE", "run_band"]
 
 jit: Any = njit(nogil=True, cache=True)
 
@@ -53,8 +55,8 @@ LEFT, RIGHT = 16, 64
 #: Words from one MSB table to the next; the extra ones keep equal addresses of two tables off the same cache lines.
 MSB_SIZE = 4096 + 72
 LSB_SIZE = 256
-#: Words that hold one lane group of all tables of a stage.
-BLOCK = 8 * MSB_SIZE + 4 * LSB_SIZE
+#: Words of the tables that look along one axis: H, D, B and B turned around of the MSB branch; H and D of the LSB branch.
+HALF = 4 * MSB_SIZE + 2 * LSB_SIZE
 
 
 @jit
@@ -148,9 +150,10 @@ def _load(image, channel, state, rest, stride, low, high, unit):  # type: ignore
         at = _at(stride, low, y, left)
         for x in range(min(high[1] + REACH, width) - left):
             value = uint32(6) * uint32(image[y, left + x, channel])
-            state[at + x] = uint16(value // uint32(unit))
-            if unit > 1:
-                rest[at + x] = uint16(value % uint32(unit))
+            if unit == 1:  # spares the division
+                state[at + x] = uint16(value)
+            else:
+                state[at + x], rest[at + x] = uint16(value // uint32(unit)), uint16(value % uint32(unit))
 
 
 @jit
@@ -184,29 +187,30 @@ def _run_stage(source, at, rows, columns, stride, factor, words, nibbles, ring, 
     for y in range(-REACH, rows + REACH):
         for x in range(-REACH, columns + REACH, 32):
             split_nibbles(source, at + y * stride + x, nibbles, (y + REACH) * stride + LEFT + x, plane)
-    for word in range(factor * factor // 4 if factor == 4 else (1 if factor < 3 else 3)):
-        _run_word(
-            source, at, rows, columns, stride, factor, word, words[word * BLOCK : (word + 1) * BLOCK],
+    # Blocks of factor 3 and 4 do not fit into a word, and a turn mixes their words: they have tables for both axes.
+    groups, across = (factor, HALF) if factor > 2 else (1, 0)
+    for group in range(groups):
+        _run_group(
+            source, at, rows, columns, stride, factor, group, words, group * 2 * HALF, group * 2 * HALF + across,
             nibbles, plane, ring, target, offset,
         )
 
 
 @jit
-def _msb(words, table, nibbles, i, plane, second, third):  # type: ignore[no-untyped-def]
+def _msb(words, axis, table, nibbles, i, plane, second, third):  # type: ignore[no-untyped-def]
     """Entries of one MSB table for eight pixels; ``second`` and ``third`` lead to the other pixels of the kernel."""
-    return gather(words, table * MSB_SIZE, addresses3(nibbles, i, i + plane + second, i + 2 * plane + third))
+    return gather(words, axis + table * MSB_SIZE, addresses3(nibbles, i, i + plane + second, i + 2 * plane + third))
 
 
 @jit
-def _lsb(words, table, nibbles, i, plane, second):  # type: ignore[no-untyped-def]
-    return gather(
-        words, 8 * MSB_SIZE + table * LSB_SIZE, addresses2(nibbles, i + 3 * plane, i + 4 * plane + second)
-    )
+def _lsb(words, axis, table, nibbles, i, plane, second):  # type: ignore[no-untyped-def]
+    start = axis + 4 * MSB_SIZE + table * LSB_SIZE
+    return gather(words, start, addresses2(nibbles, i + 3 * plane, i + 4 * plane + second))
 
 
 @jit
-def _run_word(
-    source, at, rows, columns, stride, factor, word, words, nibbles, plane, ring, target, offset
+def _run_group(
+    source, at, rows, columns, stride, factor, group, words, along, across, nibbles, plane, ring, target, offset
 ):  # type: ignore[no-untyped-def]
     """One group of at most four children of every pixel."""
     bias, top = (BIAS - 1, TOP + 1) if offset else (BIAS, TOP)
@@ -217,52 +221,59 @@ def _run_word(
         # Ring rows: three of the MSB tables, whose last pixel is two rows below, and two of the LSB tables.
         new, old = ((y + 3) % 3) * 3 * stride + LEFT, ((y + 4) % 3) * 3 * stride + LEFT
         new_low, old_low = (9 + 3 * ((y + 2) % 2)) * stride + LEFT, (9 + 3 * ((y + 3) % 2)) * stride + LEFT
-        # Only the first pixels are needed of the words beside the tile and above it.
+        # Of the pixels above and beside the tile only the last pixels of their kernels matter.
         for x in range(-8, columns + 8, columns + 8 if y >= 0 else 8):
             i = base + x
-            store_words(ring, new + x, _msb(words, 1, nibbles, i, plane, down, 2 * down))
-            store_words(ring, new + stride + x, _msb(words, 2, nibbles, i, plane, down + 1, 2 * down + 2))
-            store_words(ring, new + 2 * stride + x, _msb(words, 3, nibbles, i, plane, down - 1, 2 * down - 2))
-            store_words(ring, new_low + x, _lsb(words, 1, nibbles, i, plane, down))
-            store_words(ring, new_low + stride + x, _lsb(words, 2, nibbles, i, plane, down + 1))
-            store_words(ring, new_low + 2 * stride + x, _lsb(words, 3, nibbles, i, plane, down - 1))
+            store_words(ring, new + x, _msb(words, across, 0, nibbles, i, plane, down, 2 * down))
+            store_words(ring, new + stride + x, _msb(words, along, 1, nibbles, i, plane, down + 1, 2 * down + 2))
+            store_words(ring, new + 2 * stride + x, _msb(words, across, 1, nibbles, i, plane, down - 1, 2 * down - 2))
+            store_words(ring, new_low + x, _lsb(words, across, 0, nibbles, i, plane, down))
+            store_words(ring, new_low + stride + x, _lsb(words, along, 1, nibbles, i, plane, down + 1))
+            store_words(ring, new_low + 2 * stride + x, _lsb(words, across, 1, nibbles, i, plane, down - 1))
         if y < 0:
             continue
-        right = _msb(words, 0, nibbles, base - 8, plane, 1, 2)
-        right_low = _lsb(words, 0, nibbles, base - 8, plane, 1)
+        right = _msb(words, along, 0, nibbles, base - 8, plane, 1, 2)
+        right_low = _lsb(words, along, 0, nibbles, base - 8, plane, 1)
         for x in range(0, columns, 8):
             i = base + x
-            before, right = right, _msb(words, 0, nibbles, i, plane, 1, 2)
+            # Kernels H and D to the right and downwards right, and both turned around; then B and B turned around.
+            before, right = right, _msb(words, along, 0, nibbles, i, plane, 1, 2)
             high = low_bytes(right) + high_bytes(shift_in(before, right, 2))
-            pair = _msb(words, 1, nibbles, i, plane, down, 2 * down)
-            store_words(ring, new + x, pair)
-            high = high + low_bytes(pair) + high_bytes(load_words(ring, old + x))
-            pair = _msb(words, 2, nibbles, i, plane, down + 1, 2 * down + 2)
+            pair = _msb(words, along, 1, nibbles, i, plane, down + 1, 2 * down + 2)
             store_words(ring, new + stride + x, pair)
             high = high + low_bytes(pair) + high_bytes(load_words(ring, old + stride + x - 2))
-            pair = _msb(words, 3, nibbles, i, plane, down - 1, 2 * down - 2)
-            store_words(ring, new + 2 * stride + x, pair)
-            high = high + low_bytes(pair) + high_bytes(load_words(ring, old + 2 * stride + x + 2))
-            high = high + _msb(words, 4, nibbles, i, plane, down + 2, 2 * down + 1)
-            high = high + _msb(words, 5, nibbles, i, plane, 2 * down - 1, down - 2)
-            high = high + _msb(words, 6, nibbles, i, plane, -down - 2, -2 * down - 1)
-            high = high + _msb(words, 7, nibbles, i, plane, -2 * down + 1, -down + 2)
+            high = high + _msb(words, along, 2, nibbles, i, plane, down + 2, 2 * down + 1)
+            high = high + _msb(words, along, 3, nibbles, i, plane, -down - 2, -2 * down - 1)
 
-            before_low, right_low = right_low, _lsb(words, 0, nibbles, i, plane, 1)
+            before_low, right_low = right_low, _lsb(words, along, 0, nibbles, i, plane, 1)
             low = low_bytes(right_low) + high_bytes(shift_in(before_low, right_low, 1))
-            pair = _lsb(words, 1, nibbles, i, plane, down)
-            store_words(ring, new_low + x, pair)
-            low = low + low_bytes(pair) + high_bytes(load_words(ring, old_low + x))
-            pair = _lsb(words, 2, nibbles, i, plane, down + 1)
+            pair = _lsb(words, along, 1, nibbles, i, plane, down + 1)
             store_words(ring, new_low + stride + x, pair)
             low = low + low_bytes(pair) + high_bytes(load_words(ring, old_low + stride + x - 1))
-            pair = _lsb(words, 3, nibbles, i, plane, down - 1)
+            total = high + high + low + low + low
+
+            # The same a quarter turn further: H downwards, D downwards left.
+            pair = _msb(words, across, 0, nibbles, i, plane, down, 2 * down)
+            store_words(ring, new + x, pair)
+            high = low_bytes(pair) + high_bytes(load_words(ring, old + x))
+            pair = _msb(words, across, 1, nibbles, i, plane, down - 1, 2 * down - 2)
+            store_words(ring, new + 2 * stride + x, pair)
+            high = high + low_bytes(pair) + high_bytes(load_words(ring, old + 2 * stride + x + 2))
+            high = high + _msb(words, across, 2, nibbles, i, plane, 2 * down - 1, down - 2)
+            high = high + _msb(words, across, 3, nibbles, i, plane, -2 * down + 1, -down + 2)
+
+            pair = _lsb(words, across, 0, nibbles, i, plane, down)
+            store_words(ring, new_low + x, pair)
+            low = low_bytes(pair) + high_bytes(load_words(ring, old_low + x))
+            pair = _lsb(words, across, 1, nibbles, i, plane, down - 1)
             store_words(ring, new_low + 2 * stride + x, pair)
             low = low + low_bytes(pair) + high_bytes(load_words(ring, old_low + 2 * stride + x + 1))
+            turned = high + high + low + low + low
+            if factor == 2:
+                turned = turn_blocks(turned)
 
-            value = spread(source, at + y * stride + x) + high + high + low + low + low
-            children = clip_lanes(value, bias, top)
-            j = (REACH + factor * y + (word if factor > 2 else 0)) * stride + LEFT + factor * x
+            children = clip_lanes(spread(source, at + y * stride + x) + total + turned, bias, top)
+            j = (REACH + factor * y + group) * stride + LEFT + factor * x
             if factor == 2:
                 store_lanes(target, j, children, 0, 2)
                 store_lanes(target, j + stride, children, 2, 2)
@@ -289,18 +300,26 @@ def _carry_rest(rest, at, rows, columns, stride, factor, state, child_rest):  # 
 @jit
 def _store(state, rest, at, stride, out, top, bottom, left, right, unit):  # type: ignore[no-untyped-def]
     channels = out.shape[2]
+    flat_out, flat_state, plane = out.reshape(-1), state.reshape(-1), state.shape[1]
+    columns = right - left
     for y in range(top, bottom):
         i = at + (y - top) * stride
-        if unit == 1 and channels == 3:
-            row = out[y]
-            for x in range(right - left):
-                row[left + x, 0] = uint8((uint32(state[0, i + x] + 3) * uint32(10923)) >> uint32(16))
-                row[left + x, 1] = uint8((uint32(state[1, i + x] + 3) * uint32(10923)) >> uint32(16))
-                row[left + x, 2] = uint8((uint32(state[2, i + x] + 3) * uint32(10923)) >> uint32(16))
-        else:
+        done = 0
+        if unit == 1:
+            j = (y * out.shape[1] + left) * channels
+            done = columns & -32
+            for x in range(0, done, 32):
+                if channels == 3:
+                    store_grey(flat_out, j + 3 * x, flat_state, i + x, plane, 3)
+                elif channels == 1:
+                    store_grey(flat_out, j + x, flat_state, i + x, plane, 1)
+                elif channels == 4:
+                    store_grey(flat_out, j + 4 * x, flat_state, i + x, plane, 4)
+                else:
+                    store_grey(flat_out, j + 2 * x, flat_state, i + x, plane, 2)
+        for x in range(done, columns):
             for c in range(channels):
-                for x in range(right - left):
-                    value = unit * np.int64(state[c, i + x])
-                    if unit > 1:
-                        value += rest[c, i + x]
-                    out[y, left + x, c] = (value + 3) // 6
+                value = unit * np.int64(state[c, i + x])
+                if unit > 1:
+                    value += rest[c, i + x]
+                out[y, left + x, c] = (value + 3) // 6

@@ -27,12 +27,15 @@ __all__ = [
     "split_nibbles",
     "spread",
     "store_lanes",
+    "store_grey",
     "store_words",
+    "turn_blocks",
 ]
 
 WORDS = 8
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 LANE_VECTOR = ir.VectorType(I16, 4 * WORDS)
+BYTE_VECTOR = ir.VectorType(I8, 4 * WORDS)
 WORD_VECTOR = ir.VectorType(I64, WORDS)
 
 
@@ -175,6 +178,17 @@ def _add_operator(left: Any, right: Any) -> Any:
     return add if left is LANES and right is LANES else None
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def turn_blocks(_context: Any, lanes: Any) -> Any:
+    """Turn every word, taken as a 2x2 block, a quarter clockwise."""
+    order = [4 * word + lane for word in range(WORDS) for lane in (2, 0, 3, 1)]
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _shuffle(builder, args[0], args[0], order)
+
+    return LANES(lanes), emit
+
+
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
 def shift_in(_context: Any, before: Any, current: Any, count: Any) -> Any:
     """The eight words that begin ``count`` words before ``current``, where ``before`` holds its predecessors."""
@@ -242,11 +256,8 @@ def split_nibbles(_context: Any, state: Any, index: Any, nibbles: Any, target: A
     """
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        wide = ir.VectorType(I32, 4 * WORDS)
         state = builder.load(_element(context, builder, signature.args[0], *args[:2], LANE_VECTOR), align=2)
-        # 10923 / 65536 exceeds 1/6 by less than 1 / (6 * 1536): exact for states below 1536.
-        product = builder.mul(builder.zext(state, wide), _all(wide, 10923))
-        grey = builder.trunc(builder.lshr(product, _all(wide, 16)), LANE_VECTOR)
+        grey = _sixth(builder, state)
         middle = builder.and_(grey, _all(LANE_VECTOR, 0xF0))
         low = builder.and_(grey, _all(LANE_VECTOR, 0x0F))
         four = _all(LANE_VECTOR, 4)
@@ -258,3 +269,41 @@ def split_nibbles(_context: Any, state: Any, index: Any, nibbles: Any, target: A
         return context.get_dummy_value()
 
     return types.void(state, types.intp, nibbles, types.intp, types.intp), emit
+
+
+@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+def store_grey(_context: Any, out: Any, target: Any, state: Any, index: Any, plane: Any, channels: Any) -> Any:
+    """Round 32 states of every channel to bytes, and write them interleaved to ``out[target]`` and on.
+
+    The states of channel ``c`` begin at ``state[index + c * plane]``.
+    """
+    count = channels.literal_value
+    pixels = 4 * WORDS
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        greys, position = [], args[3]
+        for _ in range(count):
+            states = builder.load(_element(context, builder, signature.args[2], args[2], position, LANE_VECTOR), align=2)
+            greys.append(builder.trunc(_sixth(builder, builder.add(states, _all(LANE_VECTOR, 3))), BYTE_VECTOR))
+            position = builder.add(position, args[4])
+        greys += [greys[0]] * (-count % 2)
+        pairs = [_shuffle(builder, *greys[i : i + 2], range(2 * pixels)) for i in range(0, len(greys), 2)]
+        order = [c * pixels + pixel for pixel in range(pixels) for c in range(count)]
+        mixed = _shuffle(builder, pairs[0], pairs[-1], order)
+        pointer = _element(context, builder, signature.args[0], *args[:2], mixed.type)
+        builder.store(mixed, pointer, align=1)
+        return context.get_dummy_value()
+
+    return types.void(out, types.intp, state, types.intp, types.intp, channels), emit
+
+
+def _sixth(builder: Any, lanes: Any) -> Any:
+    """``lane // 6``: 10923 / 65536 exceeds 1/6 by less than 1 / (6 * 1536), so it is exact below 1536."""
+    wide = ir.VectorType(I32, 4 * WORDS)
+    product = builder.mul(builder.zext(lanes, wide), _all(wide, 10923))
+    return builder.trunc(builder.lshr(product, _all(wide, 16)), LANE_VECTOR)
+
+
+def _shuffle(builder: Any, first: Any, second: Any, order: Any) -> Any:
+    indices = list(order)
+    return builder.shuffle_vector(first, second, ir.Constant(ir.VectorType(I32, len(indices)), indices))
