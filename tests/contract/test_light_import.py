@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import time
+
+import pytest
 
 from morpho.cli.app import VERBS
 
@@ -27,11 +29,16 @@ def run(code: str) -> str:
 
 
 def fits(code: str, limit: float, tries: int = 12) -> bool:
-    """Whether a fresh interpreter runs the code in time; slower runs are other work of the machine."""
+    """Whether a fresh interpreter runs the code in so many seconds of a core: of one that is free, that is.
+
+    Processor time, because on a busy machine the clock measures the neighbours; several tries, because they
+    fight over the caches too.
+    """
     for _ in range(tries):
-        start = time.perf_counter()
+        start = os.times()
         run(code)
-        if time.perf_counter() - start < limit:
+        end = os.times()
+        if end.children_user + end.children_system - start.children_user - start.children_system < limit:
             return True
     return False
 
@@ -46,10 +53,12 @@ def test_errors_and_citations_load_nothing_heavy() -> None:
     assert run(code + f"print([m for m in {HEAVY!r} if m in sys.modules])") == "[]"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="children's processor time is only told there")
 def test_import_takes_at_most_150_milliseconds() -> None:
     assert fits("import morpho", 0.15)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="children's processor time is only told there")
 def test_help_takes_at_most_250_milliseconds_and_imports_no_verb() -> None:
     code = "import sys; from morpho.cli.app import main; assert main(['--help']) == 0; "
     verbs = [verb.function.partition(":")[0] for verb in VERBS]
