@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from skimage.color import deltaE_ciede2000, rgb2lab
+from skimage import color as skimage_color
+from skimage.color import rgb2lab
 
 from morpho.errors import InputError
 from morpho.images import delta_e2000, srgb_to_lab
 from tests.images.samples import noise
+
+deltaE_ciede2000: Any = skimage_color.deltaE_ciede2000
 
 #: Sharma, Wu, Dalal 2005, table 1: they probe the mean hue, the hue difference, greys and the rotation term.
 PAIRS = [

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from skimage import metrics as skimage_metrics
 from skimage.color import rgb2ycbcr
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from morpho.errors import InputError
 from morpho.images import luma, psnr, psnr_y, ssim, ssim_y
 from tests.images.samples import noise, smooth
+
+peak_signal_noise_ratio: Any = skimage_metrics.peak_signal_noise_ratio
+structural_similarity: Any = skimage_metrics.structural_similarity
 
 
 def theirs(a: Any, b: Any, peak: float = 255) -> float:

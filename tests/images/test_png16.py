@@ -142,6 +142,18 @@ def test_a_transparent_colour_becomes_alpha(channels: int) -> None:
     assert set(np.unique(picture.alpha)) == {0, 65535}
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied_to_sixteen_bits_too(orientation: int) -> None:
+    pixels = noise(4, 6, 3, dtype="uint16")
+    block = exif_block(orientation=orientation)
+    picture = read(png_file(pixels, extra=chunk(b"eXIf", block)))
+    stream = io.BytesIO()
+    exif = b"Exif\0\0" + block
+    Image.fromarray((pixels >> 8).astype(np.uint8)).save(stream, "PNG", exif=exif)
+    assert np.array_equal(picture.pixels >> 8, read(stream.getvalue()).pixels)
+    assert picture.metadata.orientation == 1
+
+
 def damaged() -> dict[str, bytes]:
     good = png_file(noise(6, 5, 3, dtype="uint16"))
     flipped = bytearray(good)

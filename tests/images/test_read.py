@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -27,11 +29,11 @@ def image_of(mode: str) -> Image.Image:
     return Image.fromarray(pixels[:, :, 0] if mode == "L" else pixels)
 
 
-@pytest.mark.parametrize("mode", CHANNELS)
-@pytest.mark.parametrize("format", LOSSLESS)
-def test_lossless_formats(mode: str, format: str) -> None:
-    if format == "BMP" and mode in ("LA", "RGBA"):
-        pytest.skip("BMP has no transparency")
+@pytest.mark.parametrize(
+    ("format", "mode"),
+    [(format, mode) for format in LOSSLESS for mode in CHANNELS if format != "BMP" or "A" not in mode],
+)
+def test_lossless_formats(format: str, mode: str) -> None:
     image = image_of(mode)
     picture = read(saved(image, format, **LOSSLESS[format]))
     stored = image.convert({"L": "RGB", "LA": "RGBA"}.get(mode, mode)) if format == "WEBP" else image
@@ -294,6 +296,12 @@ def test_unreadable_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(ImageError, match=r"a\.png cannot be opened \(Permission denied\)"):
         read(path)
+
+
+def test_pillow_is_loaded_on_first_use() -> None:
+    code = "import sys, morpho.images; print([name for name in ('PIL', 'numba') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_pictures() -> None:

@@ -123,7 +123,7 @@ def encode(stream: IO[bytes], picture: Picture, kind: str, *, name: str, quality
             png.encode(stream, picture.pixels, picture.metadata)
         else:
             _encode_with_pillow(stream, picture, kind, quality)
-    except (OSError, ValueError, OverflowError) as error:
+    except Exception as error:
         raise ImageError(
             f"{name} cannot be written as {kind} ({_reason(error)}): "
             "check the disk, strip the metadata, or write PNG"
@@ -208,16 +208,15 @@ def _metadata(image: ImageFile) -> Metadata:
         exif=exif or None,
         icc=info.get("icc_profile") or None,
         xmp=(xmp.encode() if isinstance(xmp, str) else xmp) or None,
-        dpi=_dpi(info.get("dpi")),
+        dpi=_dpi(info.get("dpi")) if image.format != "TIFF" or tiff.has_resolution(image) else None,
     )
 
 
 def _dpi(value: Any) -> tuple[float, float] | None:
     try:
-        x, y = float(value[0]), float(value[1])
-    except (TypeError, ValueError, IndexError, ZeroDivisionError):
+        return float(value[0]), float(value[1])
+    except (TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError):
         return None
-    return (x, y) if 0 < x < math.inf and 0 < y < math.inf else None
 
 
 def _encode_with_pillow(stream: IO[bytes], picture: Picture, kind: str, quality: int) -> None:

@@ -98,25 +98,25 @@ def write(
     """
     if not 1 <= quality <= 100:
         raise InputError(f"the quality {quality} is out of range: give 1 to 100")
-    path = Path(target) if isinstance(target, (str, Path)) else None
-    kind = _kind(format) if format else format_of(path) if path else picture.format or "PNG"
-    name = str(path or "the picture")
+    is_path = isinstance(target, (str, Path))
+    name = str(target) if is_path else "the picture"
+    kind = _kind(format) if format else format_of(name) if is_path else picture.format or "PNG"
     check_format(picture, kind, name)
     metadata = Metadata() if strip else picture.metadata.resized(picture.width, picture.height)
     ready = Picture(picture.pixels, metadata)
-    if path is not None:
-        _check_target(path, source, overwrite)
-        try:
-            with replacing(path, overwrite=overwrite) as stream:
+    try:
+        if isinstance(target, (str, Path)):
+            _check_target(Path(target), source, overwrite)
+            with replacing(target, overwrite=overwrite) as stream:
                 encode(stream, ready, kind, name=name, quality=quality)
-        except (OSError, ValueError) as error:
-            raise ImageError(
-                f"{path} cannot be written ({_reason(error)}): check the disk, and that you may write there"
-            ) from error
-    else:
-        buffer = io.BytesIO()
-        encode(buffer, ready, kind, name=name, quality=quality)
-        target.write(buffer.getbuffer())  # type: ignore[union-attr]
+        else:
+            buffer = io.BytesIO()
+            encode(buffer, ready, kind, name=name, quality=quality)
+            target.write(buffer.getbuffer())
+    except (OSError, ValueError) as error:
+        raise ImageError(
+            f"{name} cannot be written ({_reason(error)}): check the disk, and that you may write there"
+        ) from error
 
 
 def format_of(path: Path | str) -> str:

@@ -29,7 +29,7 @@ class Metadata:
         exif: a TIFF structure, without the ``Exif\0\0`` that JPEG puts before it.
         icc: the colour profile.
         xmp: the XMP packet, UTF-8.
-        dpi: dots per inch, horizontal and vertical.
+        dpi: dots per inch, horizontal and vertical, from 1 to 65535 (all formats can say that); else None.
 
     >>> Metadata(dpi=(300.0, 300.0)).orientation
     1
@@ -43,6 +43,8 @@ class Metadata:
     def __post_init__(self) -> None:
         if self.exif is not None and self.exif.startswith(_PREFIX):
             object.__setattr__(self, "exif", self.exif[len(_PREFIX) :])
+        if self.dpi is not None and not all(1 <= dots <= 65535 for dots in self.dpi):
+            object.__setattr__(self, "dpi", None)
 
     @property
     def orientation(self) -> int:

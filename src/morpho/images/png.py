@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from morpho.images.metadata import Metadata
 
-__all__ = ["SIGNATURE", "XMP_KEY", "chunks", "encode", "is_sixteen_bit"]
+__all__ = ["INCH", "SIGNATURE", "XMP_KEY", "chunks", "encode", "is_sixteen_bit"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 #: The colour type of a picture with 1, 2, 3, 4 channels.
@@ -27,7 +27,8 @@ _COLOUR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}
 #: Filtered bytes per band: the unit of work of a thread.
 _BAND = 1 << 20
 XMP_KEY = b"XML:com.adobe.xmp"
-_INCH = 0.0254
+#: Metres.
+INCH = 0.0254
 
 
 def is_sixteen_bit(head: bytes) -> bool:
@@ -87,7 +88,7 @@ def _metadata_chunks(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
     if metadata.icc is not None:
         yield b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc)
     if metadata.dpi is not None:
-        x, y = (min(round(dots / _INCH), 2**31 - 1) for dots in metadata.dpi)
+        x, y = (round(dots / INCH) for dots in metadata.dpi)
         yield b"pHYs", struct.pack(">IIB", x, y, 1)
     if metadata.xmp is not None:
         yield b"iTXt", XMP_KEY + b"\0\0\0\0\0" + metadata.xmp

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morpho.images.metadata import Metadata
-from morpho.images.png import SIGNATURE, XMP_KEY, chunks
+from morpho.images.png import INCH, SIGNATURE, XMP_KEY, chunks
 
 __all__ = ["decode", "size"]
 
@@ -21,7 +21,6 @@ _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 _PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 #: A profile or text that unpacks to more than this is left out.
 _MOST_METADATA = 1 << 26
-_INCH = 0.0254
 
 
 @dataclass(frozen=True)
@@ -185,4 +184,4 @@ def _expand(packed: bytes) -> bytes | None:
 
 def _resolution(content: bytes) -> tuple[float, float] | None:
     x, y, unit = struct.unpack(">IIB", content) if len(content) == 9 else (0, 0, 0)
-    return (x * _INCH, y * _INCH) if unit == 1 and x and y else None
+    return (x * INCH, y * INCH) if unit == 1 and x and y else None

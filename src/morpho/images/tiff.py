@@ -13,13 +13,13 @@ from morpho.images.metadata import Metadata
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-__all__ = ["quiet", "read_exif", "tags"]
+__all__ = ["has_resolution", "quiet", "read_exif", "tags"]
 
 #: The tags that describe the picture: text, camera, orientation, software, date, artist, host, copyright.
 _DESCRIPTIVE = (270, 271, 272, 274, 305, 306, 315, 316, 33432)
 #: The directories of EXIF and GPS.
 _GROUPS = (0x8769, 0x8825)
-_XMP_TAG, _BYTE = 700, 1
+_XMP_TAG, _BYTE, _X_RESOLUTION = 700, 1, 282
 _LOCK = threading.Lock()
 
 
@@ -29,6 +29,11 @@ def quiet() -> Iterator[None]:
     with _LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+def has_resolution(image: ImageFile) -> bool:
+    """Whether the file says one; Pillow makes up one dot per inch where it does not."""
+    return _X_RESOLUTION in getattr(image, "tag_v2", {})
 
 
 def read_exif(image: ImageFile) -> bytes | None:
