@@ -35,12 +35,8 @@ class Verb(NamedTuple):
 VERBS = (
     Verb("upscale", "morpho.cli.upscale:upscale", "Make pictures larger by lookup tables."),
     Verb("list", "morpho.cli.list:list_artifacts", "List the tables and weights that morpho ships."),
-    Verb(
-        "info", "morpho.cli.info:info", "Say what a file is: an artefact's card, or a picture's properties."
-    ),
-    Verb(
-        "check", "morpho.cli.check:check", "Report versions, processor, GPU and caches of this installation."
-    ),
+    Verb("info", "morpho.cli.info:info", "Say what a file is: an artefact's card, a picture's properties."),
+    Verb("check", "morpho.cli.check:check", "Report versions, processor, GPU, caches of this installation."),
     Verb("cite", "morpho.cli.cite:cite", "Print the BibTeX of the papers behind the verbs."),
 )
 
