@@ -14,7 +14,7 @@ from threading import Event
 from time import perf_counter
 from typing import Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import CycloptsError, Parameter
 from cyclopts.validators import Number
 
 from morpho.cli.compare import compare_sheet
@@ -25,7 +25,7 @@ from morpho.images.io import read, write
 from morpho.images.picture import Picture
 from morpho.machine import cores
 
-__all__ = ["Options", "Transform", "plan", "run"]
+__all__ = ["Inputs", "Options", "Transform", "plan", "run"]
 
 Transform = Callable[[Picture], Picture]
 
@@ -33,7 +33,29 @@ Transform = Callable[[Picture], Picture]
 _MOST_WORKERS = 4
 
 
-@Parameter(name="*")
+def _check_words(_: object, value: str | list[str] | None) -> None:
+    """Let ``-`` through, which stands for stdin or stdout, but take no mistyped option for a file."""
+    for word in [value] if isinstance(value, str) else value or ():
+        if word.startswith("-") and word != "-":
+            # Not a ValueError: cyclopts would repeat all words of the list before the sentence.
+            raise CycloptsError(msg=f"Unknown option: {word}. A file of that name would be ./{word}.")
+
+
+def _check_shard(_: object, text: str | None) -> None:
+    if text is not None:
+        Shard.parse(text)
+
+
+def _check_options(_: object, options: Options | None) -> None:
+    if options is not None and options.overwrite and options.skip_existing:
+        raise ValueError("--overwrite and --skip-existing contradict each other: give one of them")
+
+
+#: The pictures that a verb works on, as its first parameter.
+Inputs = Annotated[list[str], Parameter(name="IN", allow_leading_hyphen=True, validator=_check_words)]
+
+
+@Parameter(name="*", validator=_check_options)
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """The options of every verb that turns pictures into pictures.
@@ -55,7 +77,9 @@ class Options:
         quiet: Print nothing but errors.
     """
 
-    output: Annotated[str | None, Parameter(name=("--output", "-o"))] = None
+    output: Annotated[
+        str | None, Parameter(name=("--output", "-o"), allow_leading_hyphen=True, validator=_check_words)
+    ] = None
     recursive: Annotated[bool, Parameter(name=("--recursive", "-r"))] = False
     overwrite: bool = False
     skip_existing: bool = False
@@ -65,13 +89,9 @@ class Options:
     compare: bool = False
     workers: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
     threads: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
-    shard: str | None = None
+    shard: Annotated[str | None, Parameter(validator=_check_shard)] = None
     json: bool = False
     quiet: Annotated[bool, Parameter(name=("--quiet", "-q"))] = False
-
-    def __post_init__(self) -> None:
-        if self.overwrite and self.skip_existing:
-            raise InputError("--overwrite and --skip-existing contradict each other: give one of them")
 
     def workers_for(self, jobs: int) -> int:
         """How many pictures to work on at a time."""

@@ -125,8 +125,8 @@ def make_plan(
     found = _unique(picture for text in inputs for picture in _find(text, recursive))
     namer = _Namer(output, suffix, dict(fields or {}), format, several=len(found) > 1)
     targets = [namer.name(picture) for picture in found]
-    written = _check_clashes(found, targets, sheets)
-    kept, notes = _pass_over_results(found, targets, written, overwrite)
+    _check_clashes(found, targets, sheets)
+    kept, notes = _pass_over_results(found, targets, overwrite)
     _check_inputs_survive(kept, sheets)
     jobs = tuple(
         Job(picture.path, target) for picture, target in kept if shard is None or shard.takes(picture.key)
@@ -146,6 +146,8 @@ def sheet_of(target: Path) -> Path:
 def _find(text: str, recursive: bool) -> Iterator[_Found]:
     """The pictures that one input stands for; a missing file fails when it is read, and the rest go on."""
     path = Path(text)
+    if not text:
+        raise InputError("an input has an empty name: name files, folders (with -r), patterns or -")
     if text == "-":
         yield _Found(None, Path(), named=True)
     elif path.is_dir():
@@ -208,7 +210,7 @@ class _Namer:
         self._output = output
         self._suffix = suffix
         self._fields = fields
-        self._forced = None if format is None else _SUFFIX_OF[format_of(f"x.{format.lstrip('.')}")]
+        self._format = None if format is None else _known_format(format)
         self._kind = self._kind_of(output, several)
         self.makes_folders = self._kind in ("folder", "template")
         if self._kind == "template":
@@ -218,7 +220,9 @@ class _Namer:
         if self._kind == "stdout" or (self._kind == "beside" and found.path is None):
             return None
         source = found.path or Path("stdin.png")
-        ext = self._forced or (source.suffix if _is_picture(source.name) else ".png")
+        ext = source.suffix if _is_picture(source.name) else ".png"
+        if self._format is not None:
+            ext = _SUFFIX_OF[self._format]
         name = f"{source.stem}{self._suffix}{ext}"
         if self._kind == "beside":
             return source.with_name(name)
@@ -270,11 +274,16 @@ class _Namer:
 
     def _check_suffix(self, path: Path) -> None:
         """See early that the name says a format, and not another one than ``--format``."""
-        kind = format_of(path)
-        if self._forced is not None and kind != format_of(self._forced):
-            raise InputError(
-                f"{path} is no name for the format {format_of(self._forced)}: drop --format or rename it"
-            )
+        if format_of(path) != (self._format or format_of(path)):
+            raise InputError(f"{path} is no name for a {self._format} file: drop --format or rename it")
+
+
+def _known_format(format: str) -> str:
+    """Accept ``png``, ``.PNG``, ``jpg`` for the name of a format."""
+    kind = SUFFIXES.get(f".{format.lower().lstrip('.')}")
+    if kind is None:
+        raise InputError(f"{format!r} is no format that can be written: use {', '.join(_SUFFIX_OF.values())}")
+    return kind
 
 
 def _field(part: tuple[str, str | None, str | None, str | None]) -> str:
@@ -283,8 +292,8 @@ def _field(part: tuple[str, str | None, str | None, str | None]) -> str:
     return f"{name}{f'!{conversion}' if conversion else ''}{f':{spec}' if spec else ''}"
 
 
-def _check_clashes(found: list[_Found], targets: list[Path | None], sheets: bool) -> dict[str | None, _Found]:
-    """Which input writes which file, if no file is written twice."""
+def _check_clashes(found: list[_Found], targets: list[Path | None], sheets: bool) -> None:
+    """Refuse to write one file twice."""
     written: dict[str | None, _Found] = {}
     for picture, target in zip(found, targets, strict=True):
         for path in _files(target, sheets):
@@ -294,7 +303,6 @@ def _check_clashes(found: list[_Found], targets: list[Path | None], sheets: bool
                     f"{other} and {picture} would both become {path}: tell them apart with a folder or a "
                     "template such as {folder}/{name}_big{ext} after -o"
                 )
-    return written
 
 
 def _files(target: Path | None, sheets: bool) -> list[Path]:
@@ -304,18 +312,23 @@ def _files(target: Path | None, sheets: bool) -> list[Path]:
 
 
 def _pass_over_results(
-    found: list[_Found], targets: list[Path | None], written: dict[str | None, _Found], overwrite: bool
+    found: list[_Found], targets: list[Path | None], overwrite: bool
 ) -> tuple[list[tuple[_Found, Path | None]], tuple[str, ...]]:
     """Leave out inputs that are results of other inputs: an earlier run put them there.
 
     So a run can be repeated on ``*.png`` or a folder that has its own results in it. Only when overwriting, a
     file that the person named as an input is kept, for `_check_inputs_survive` to object.
     """
+    makers = {
+        _identity(path): picture
+        for picture, target in zip(found, targets, strict=True)
+        for path in _files(target, sheets=True)
+    }
     kept = []
     passed_over = []
     for picture, target in zip(found, targets, strict=True):
-        maker = written.get(_identity(picture.path)) if picture.path else None
-        if maker is None or maker is picture or (overwrite and picture.named):
+        maker = picture if picture.path is None else makers.get(_identity(picture.path), picture)
+        if maker is picture or (overwrite and picture.named):
             kept.append((picture, target))
         else:
             passed_over.append(str(picture))

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from morpho.cli import photos
-from morpho.cli.photos import Options
+from morpho.cli.photos import Inputs, Options
 from morpho.errors import InputError
 from morpho.upscale.upscaler import DEFAULT_NAME, Upscaler
 
@@ -17,7 +17,7 @@ __all__ = ["upscale"]
 
 
 def upscale(
-    inputs: Annotated[list[str], Parameter(name="IN", allow_leading_hyphen=True)],
+    inputs: Inputs,
     /,
     *,
     scale: Annotated[int | None, Parameter(name=("--scale", "-s"))] = None,
