@@ -1,4 +1,4 @@
-"""What verbs that turn pictures into pictures have in common: their options, and the run over all of them."""
+"""What verbs that turn pictures into pictures have in common: a run over many, with its reports."""
 
 from __future__ import annotations
 
@@ -12,99 +12,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 from time import perf_counter
-from typing import Annotated, Any
-
-from cyclopts import CycloptsError, Parameter
-from cyclopts.validators import Number
+from typing import Any
 
 from morpho.cli.compare import compare_sheet
-from morpho.cli.plan import Job, Plan, Shard, make_plan, sheet_of
+from morpho.cli.inputs import Shard
+from morpho.cli.names import sheet_of
+from morpho.cli.options import Options
+from morpho.cli.plan import Job, Plan, make_plan
 from morpho.console import format_seconds, note, printable, progress
 from morpho.errors import ImageError, InputError, MorphoError, OutputExistsError
 from morpho.images.io import read, write
 from morpho.images.picture import Picture
-from morpho.machine import cores
 
-__all__ = ["Inputs", "Options", "Transform", "plan", "run"]
+__all__ = ["Outcome", "Transform", "plan", "run"]
 
 Transform = Callable[[Picture], Picture]
-
-#: So many pictures at a time at most, unless asked for more: each takes the memory of its result.
-_MOST_WORKERS = 4
-
-
-def _check_words(_: object, value: str | list[str] | None) -> None:
-    """Let ``-`` through, which stands for stdin or stdout, but take no mistyped option for a file."""
-    for word in [value] if isinstance(value, str) else value or ():
-        if word.startswith("-") and word != "-":
-            # Not a ValueError: cyclopts would repeat all words of the list before the sentence.
-            raise CycloptsError(msg=f"Unknown option: {word}. A file of that name would be ./{word}.")
-
-
-def _check_shard(_: object, text: str | None) -> None:
-    if text is not None:
-        Shard.parse(text)
-
-
-def _check_options(_: object, options: Options | None) -> None:
-    if options is not None and options.overwrite and options.skip_existing:
-        raise ValueError("--overwrite and --skip-existing contradict each other: give one of them")
-
-
-#: The pictures that a verb works on, as its first parameter.
-Inputs = Annotated[list[str], Parameter(name="IN", allow_leading_hyphen=True, validator=_check_words)]
-
-
-@Parameter(name="*", validator=_check_options)
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """The options of every verb that turns pictures into pictures.
-
-    Attributes:
-        output: A file, a folder, a template such as {stem}_big{ext}, or - for stdout; by default beside the
-            input.
-        recursive: Take all pictures in folders, however deep, and keep their folders under -o.
-        overwrite: Replace existing results; an input is never replaced.
-        skip_existing: Leave existing results alone and make only the missing ones.
-        format: Write png, jpg, webp, tif or bmp; by default the input's format.
-        quality: Of JPEG and WebP.
-        strip: Leave out EXIF, XMP, resolution and colour profile.
-        compare: Also write a sheet NAME_compare: bicubic to the left, the result to the right.
-        workers: Pictures at a time; by default one per core, 4 at most.
-        threads: Threads per picture; by default all cores, or one where several pictures run at a time.
-        shard: Do only part i of n, such as 1/8: for several machines on the same list.
-        json: Print one JSON object per picture.
-        quiet: Print nothing but errors.
-    """
-
-    output: Annotated[
-        str | None, Parameter(name=("--output", "-o"), allow_leading_hyphen=True, validator=_check_words)
-    ] = None
-    recursive: Annotated[bool, Parameter(name=("--recursive", "-r"))] = False
-    overwrite: bool = False
-    skip_existing: bool = False
-    format: str | None = None
-    quality: Annotated[int, Parameter(validator=Number(gte=1, lte=100))] = 92
-    strip: bool = False
-    compare: bool = False
-    workers: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
-    threads: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
-    shard: Annotated[str | None, Parameter(validator=_check_shard)] = None
-    json: bool = False
-    quiet: Annotated[bool, Parameter(name=("--quiet", "-q"))] = False
-
-    def workers_for(self, jobs: int) -> int:
-        """How many pictures to work on at a time."""
-        return max(1, min(self.workers or min(cores(), _MOST_WORKERS), jobs))
-
-    def threads_for(self, jobs: int) -> int | None:
-        """How many threads each picture gets; None for one per core."""
-        return self.threads or (None if self.workers_for(jobs) == 1 else 1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of one job: a record of ``--json``."""
+    """What became of one job: ``done``, ``skipped`` or ``failed``; sizes in pixels, times in seconds."""
 
     input: str
     output: str
@@ -116,6 +43,7 @@ class Outcome:
     error: str | None = None
 
     def record(self, label: str) -> dict[str, Any]:
+        """The record of ``--json``."""
         return {**vars(self), "model": label}
 
     def line(self, label: str) -> str:

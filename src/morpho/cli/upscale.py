@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from morpho.cli import photos
-from morpho.cli.photos import Inputs, Options
+from morpho.cli.options import Inputs, Options
 from morpho.errors import InputError
 from morpho.upscale.upscaler import DEFAULT_NAME, Upscaler
 
