@@ -68,8 +68,8 @@ def _find(text: str, recursive: bool) -> Iterator[Found]:
             raise InputError(f"{text} is a folder: add -r to take all pictures in it, or name files")
         yield from _walk(path)
     elif glob.has_magic(text) and not path.exists():
-        matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute
-        patterns pictures = [Path(match) for match in matches if is_picture(match) and Path(match).is_file()]
+        matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute ones
+        pictures = [Path(match) for match in matches if is_picture(match) and Path(match).is_file()]
         if not pictures:
             raise InputError(f"no picture matches {text!r}: check the pattern")
         root = _fixed_part(text)
