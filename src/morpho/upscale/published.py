@@ -131,7 +131,7 @@ def _read(path: Path, entries: int, factor: int) -> NDArray[np.int8]:
     """Read one table; mapping the file first makes the size that its header claims harmless."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, OverflowError, MemoryError) as error:
+    except Exception as error:  # a damaged header also fails in Python's tokenizer and parser
         raise ArtifactError(f"{path.name} cannot be read as a NumPy array: get it again") from error
     if not isinstance(array, np.ndarray):
         raise ArtifactError(f"{path.name} is an archive, not one NumPy array: unpack it")
