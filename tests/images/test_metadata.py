@@ -92,6 +92,24 @@ def test_damaged_blocks_do_no_harm(block: bytes, changes: list[tuple[int, int]],
         Metadata(exif=bytes(candidate)).upright().resized(9, 9)
 
 
+@pytest.mark.parametrize("block", BLOCKS)
+def test_no_cut_of_a_block_does_harm(block: bytes) -> None:
+    for length in range(len(block)):
+        after = Metadata(exif=block[:length]).upright().resized(70_000, 70_000).exif or b""
+        assert len(after) <= length
+
+
+@pytest.mark.parametrize(("start", "length"), [(0, 60), (8, 0xFFFFFFFF), (100, 0xFFFFFFF0), (0xFFFFFFFF, 4)])
+def test_thumbnails_that_are_elsewhere_stay_where_they_are(start: int, length: int) -> None:
+    block = bytearray(exif_block(thumbnail=b"thumb"))
+    for tag, value in ((0x0201, start), (0x0202, length)):
+        at = bytes(block).index(struct.pack("<HHI", tag, 4, 1)) + 8
+        block[at : at + 4] = struct.pack("<I", value)
+    after = Metadata(exif=bytes(block)).upright()
+    assert len(after.exif or b"") == len(block)
+    assert by_pillow(after.exif)[ORIENTATION] == 1
+
+
 def test_orientations_out_of_range_count_as_none() -> None:
     for value in (0, 9, 65535):
         assert Metadata(exif=exif_block(orientation=value)).orientation == 1

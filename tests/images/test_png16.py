@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 import zlib
 from typing import Any
 
@@ -157,7 +158,7 @@ def test_orientation_is_applied_to_sixteen_bits_too(orientation: int) -> None:
 def damaged() -> dict[str, bytes]:
     good = png_file(noise(6, 5, 3, dtype="uint16"))
     flipped = bytearray(good)
-    flipped[60] ^= 1
+    flipped[-13] ^= 1  # the last byte of the checksum of the pixel data
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 5, 6, 16, 2, 0, 0, 0))
     start, end = good[:8] + header, chunk(b"IEND", b"")
 
@@ -208,6 +209,16 @@ def test_bombs_are_refused_before_memory_is_taken() -> None:
     with pytest.raises(ImageError, match="more than the 29 allowed"):
         read(png_file(noise(5, 6, 1, dtype="uint16")), max_pixels=29)
     assert read(png_file(noise(5, 6, 1, dtype="uint16")), max_pixels=30).height == 5
+
+
+def test_lies_about_the_size_take_no_memory() -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(ImageError, match="end early"):
+            read(damaged()["a lie about its size"])
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_more_data_than_declared_are_ignored() -> None:

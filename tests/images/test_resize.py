@@ -135,6 +135,12 @@ def test_large_pictures_go_in_chunks_with_the_same_result() -> None:
     assert np.array_equal(imresize(image[:, -200:], scale=2)[:, 10:], whole[:, -390:])
 
 
+def test_floats_mean_the_fraction_that_they_are_near() -> None:
+    # The float 0.1 is a little more than a tenth: taken literally, ten rows would become two.
+    assert imresize(noise(10, 30), scale=0.1).shape == (1, 3)
+    assert imresize(noise(10, 30), scale=1e-5).shape == (1, 1)
+
+
 def test_modcrop_is_a_view() -> None:
     image = noise(10, 9, 3)
     cropped = modcrop(image, 4)

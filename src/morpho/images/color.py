@@ -104,7 +104,7 @@ def delta_e2000(lab1: ArrayLike, lab2: ArrayLike) -> NDArray[np.float64]:
     light, chroma, hue = (
         (light1 + light2) / 2,
         (chroma1 + chroma2) / 2,
-        _mean_hue(hue1, hue2, chroma1 * chroma2),
+        _mean_hue(hue1, hue2),
     )
     turn = (hue2 - hue1 + 180) % 360 - 180
     d_hue = 2 * np.sqrt(chroma1 * chroma2) * np.sin(np.radians(turn / 2))
@@ -139,14 +139,11 @@ def _cylinder(
     return lab[..., 0], np.hypot(a, lab[..., 2]), np.degrees(np.arctan2(lab[..., 2], a)) % 360
 
 
-def _mean_hue(
-    hue1: NDArray[np.float64], hue2: NDArray[np.float64], product: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The mean across the shorter arc; a grey has no hue, so that of the other colour counts (as the sum)."""
+def _mean_hue(hue1: NDArray[np.float64], hue2: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean across the shorter arc; where one of the two is grey it does not matter."""
     total = hue1 + hue2
     far = np.abs(hue1 - hue2) > 180
-    mean = np.where(far, np.where(total < 360, total + 360, total - 360), total) / 2
-    return np.where(product == 0, total, mean)
+    return np.where(far, np.where(total < 360, total + 360, total - 360), total) / 2
 
 
 def _hue_weight(hue: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -113,7 +113,6 @@ class _Exif:
             if field.tag == tag and field.count == 1 and field.kind in _WHOLE:
                 kind = field.kind if value < 256 ** struct.calcsize(_WHOLE[field.kind]) else 4
                 self._write("H", field.at + 2, kind)
-                self._blob[field.at + 8 : field.at + 12] = bytes(4)
                 self._write(_WHOLE[kind], field.at + 8, value)
 
     def drop_thumbnail(self) -> None:
