@@ -1,0 +1,157 @@
+"""Photographs to train upscalers on: read, split, varied, shrunk and cropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from morpho.errors import DataError, ImageError
+from morpho.images import SUFFIXES, imresize, modcrop, read
+
+__all__ = ["Pair", "crops", "make_pairs", "read_photos", "sample", "split", "vary"]
+
+Photo = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A photo and its smaller copy.
+
+    Attributes:
+        low: ``(C, h, w)`` uint8, shrunk by MATLAB's bicubic.
+        high: ``(C, scale * h, scale * w)`` uint8.
+    """
+
+    low: Photo
+    high: Photo
+
+
+def read_photos(folders: Iterable[Path | str]) -> list[Photo]:
+    """Read every picture of the folders (not of their sub-folders), by name, as ``(H, W, C)`` uint8 without alpha.
+
+    Raises:
+        DataError: a folder is missing, holds no picture, or one that cannot be read or has 16 bits.
+    """
+    photos = []
+    for folder in map(Path, folders):
+        if not folder.is_dir():
+            raise DataError(f"{folder} is no folder: give folders of training photographs")
+        files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+        if not files:
+            raise DataError(f"{folder} holds no picture ({', '.join(sorted(SUFFIXES))}): give a folder that does")
+        photos += [_read(path) for path in files]
+    return photos
+
+
+def _read(path: Path) -> Photo:
+    try:
+        color = read(path).color
+    except ImageError as error:
+        raise DataError(f"a training photo is unusable: {error}") from error
+    if color.dtype != np.uint8:
+        raise DataError(f"{path} has 16 bits per channel: convert training photos to 8 bits")
+    return color
+
+
+def split(photos: Sequence[Photo], *, held_every: int) -> tuple[list[Photo], list[Photo]]:
+    """Divide photos into those to train on and those to select by: every ``held_every``-th is held back.
+
+    >>> train, held = split([np.zeros((1, 1, 3), np.uint8)] * 10, held_every=5)
+    >>> len(train), len(held)
+    (8, 2)
+    """
+    held = list(photos[held_every - 1 :: held_every])
+    return [p for i, p in enumerate(photos) if (i + 1) % held_every], held
+
+
+def vary(photo: Photo, generator: np.random.Generator) -> Photo:
+    """Make another photo of one: of other tones in each channel, and of another size.
+
+    Small tables see absolute grey levels. Photographs visit some combinations of them rarely, yet a test picture may be
+    full of those; so contrast, brightness and gamma change, and one channel in four is inverted. A large photo is also
+    shrunk, to at least half, which gives it the sharper edges (and hides the compression noise) of a better camera.
+    """
+    if min(photo.shape[:2]) > _SMALLEST:
+        least = max(0.5, _SMALLEST / min(photo.shape[:2]))
+        ratio = generator.uniform(least, 1)
+        photo = imresize(photo, size=(int(ratio * photo.shape[0]), int(ratio * photo.shape[1])))
+    result = np.empty_like(photo)
+    for channel in range(photo.shape[2]):
+        result[..., channel] = _curve(generator)[photo[..., channel]]
+    return result
+
+
+#: Photos are not shrunk below this many pixels per side.
+_SMALLEST = 160
+
+
+def _curve(generator: np.random.Generator) -> Photo:
+    """Draw a tone curve: the new grey level of each of the 256."""
+    tones = np.arange(256) / 255
+    if generator.random() < 0.25:
+        tones = 1 - tones
+    if generator.random() < 0.5:
+        tones = tones ** np.exp(generator.uniform(-0.5, 0.5))
+    contrast, pivot = np.exp(generator.uniform(-0.5, 0.5)), generator.uniform(0, 1)
+    return np.rint(255 * np.clip((tones - pivot) * contrast + pivot, 0, 1)).astype(np.uint8)
+
+
+def make_pairs(photos: Iterable[Photo], scale: int) -> list[Pair]:
+    """Crop each photo to a multiple of the scale and shrink it; photos smaller than the scale are left out."""
+    pairs = []
+    for photo in photos:
+        if min(photo.shape[:2]) < scale:
+            continue
+        high = modcrop(photo, scale)
+        low = imresize(high, size=(high.shape[0] // scale, high.shape[1] // scale))
+        pairs.append(Pair(*(np.ascontiguousarray(p.transpose(2, 0, 1)) for p in (low, high))))
+    return pairs
+
+
+def sample(pairs: Sequence[Pair], pixels: int, generator: np.random.Generator) -> list[Pair]:
+    """Draw whole pairs at random until they hold this many high-resolution values (or all are drawn)."""
+    drawn: list[Pair] = []
+    for index in generator.permutation(len(pairs)):
+        if sum(pair.high.size for pair in drawn) >= pixels:
+            break
+        drawn.append(pairs[index])
+    return drawn
+
+
+def crops(
+    pairs: Sequence[Pair], count: int, side: int, generator: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Draw crops at random, every position of every photo equally likely.
+
+    Args:
+        pairs: where to draw from; those with a side below ``side`` are never drawn.
+        count: how many crops.
+        side: low-resolution pixels per side.
+        generator: where the randomness comes from.
+
+    Returns:
+        low ``(count, 3, side, side)`` and high ``(count, 3, scale * side, scale * side)``; grey is tripled.
+
+    Raises:
+        DataError: every photo is too small.
+    """
+    places = np.array([max(0, p.low.shape[1] - side + 1) * max(0, p.low.shape[2] - side + 1) for p in pairs])
+    if not places.sum():
+        raise DataError(f"no training photo has {side} pixels per side after shrinking: use smaller crops")
+    lows, highs = [], []
+    for index in generator.choice(len(pairs), count, p=places / places.sum()):
+        low, high = pairs[index].low, pairs[index].high
+        scale = high.shape[1] // low.shape[1]
+        top, left = (int(generator.integers(length - side + 1)) for length in low.shape[1:])
+        lows.append(_cut(low, top, left, side))
+        highs.append(_cut(high, top * scale, left * scale, side * scale))
+    return np.stack(lows), np.stack(highs)
+
+
+def _cut(planes: NDArray[np.uint8], top: int, left: int, side: int) -> NDArray[np.uint8]:
+    window = planes[:, top : top + side, left : left + side]
+    return np.broadcast_to(window, (3, side, side))

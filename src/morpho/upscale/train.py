@@ -1,0 +1,273 @@
+"""Training an upscaler by gradients: the paper's networks, or the table entries themselves.
+
+    network    the paper's units, trained from random weights with their tables in the loop
+    finetune   the entries as parameters, from tables that `morpho.upscale.fit` or a network gave
+
+A run selects by the PSNR of luma on photos held out of its own training photos, never by a test set. It can be stopped
+and resumed at any time, and runs under ``torchrun``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from morpho.atomic import replacing
+from morpho.console import progress
+from morpho.errors import ArtifactError, InputError
+from morpho.images import psnr_y
+from morpho.training import Processes, processes
+from morpho.upscale.corpus import Pair, crops, make_pairs, split, vary
+from morpho.upscale.kernel import upscale
+from morpho.upscale.linear import LinearStage
+from morpho.upscale.model import Model, NetworkStage, TableStage
+from morpho.upscale.tables import Tables
+
+__all__ = ["Recipe", "held_psnr", "prepare", "train"]
+
+Mode = Literal["network", "finetune"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How to train.
+
+    Attributes:
+        factors: the stages' factors; (2, 2) is HKLUT-S, (2, 1, 2) HKLUT-L.
+        mode: ``network`` or ``finetune``.
+        steps: gradient steps. The paper takes 200,000.
+        batch: crops per step, over all processes. The paper takes 32.
+        crop: low-resolution pixels per side of a crop. The paper takes 48.
+        learning_rate: of Adam, falling to zero along a cosine. The paper's 5e-4 (there divided by ten at half and three
+            quarters of the run) is for networks; entries are in int8 units and need about 0.4.
+        slope: weight of the gradient through the nibbles; the paper has none (0). See `morpho.upscale.model`.
+        variations: copies of each photo with other tones, see `morpho.upscale.corpus.vary`. The paper has none.
+        average: decay per step of the running mean of the parameters, which is what is kept. The paper keeps the last.
+        held_every: one photo in so many is held out to select by. The paper selects on a test set.
+        seed: of everything random.
+
+    Raises:
+        InputError: a value is out of range.
+    """
+
+    factors: tuple[int, ...] = (2, 2)
+    mode: Mode = "finetune"
+    steps: int = 16_000
+    batch: int = 16
+    crop: int = 32
+    learning_rate: float = 0.4
+    slope: float = 1.0
+    variations: int = 3
+    average: float = 0.998
+    held_every: int = 20
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.factors or any(factor not in (1, 2, 3, 4) for factor in self.factors):
+            raise InputError(f"the stage factors {self.factors} are not supported: use factors of 1 to 4")
+        if min(self.steps, self.batch, self.crop, self.held_every - 1) < 1:
+            raise InputError("steps, batch and crop must be at least 1, and held_every at least 2")
+        if not (self.learning_rate > 0 and 0 <= self.average < 1 and self.slope >= 0 and self.variations >= 0):
+            raise InputError(
+                "learning_rate must be positive, average in 0..1, slope and variations not negative"
+            )
+
+    @property
+    def scale(self) -> int:
+        """The product of the factors."""
+        return math.prod(self.factors)
+
+
+def prepare(
+    photos: Sequence[NDArray[np.uint8]], scale: int, *, variations: int, held_every: int, seed: int
+) -> tuple[list[Pair], list[Pair]]:
+    """Make the pairs to train on, varied copies included, and the held-out pairs to select by."""
+    kept, held = split(photos, held_every=held_every)
+    varied = [
+        vary(photo, np.random.default_rng([seed, _VARY, number, copy]))
+        for copy in range(variations)
+        for number, photo in enumerate(kept)
+    ]
+    return make_pairs([*kept, *varied], scale), make_pairs(held, scale)
+
+
+def held_psnr(tables: Tables, pairs: Sequence[Pair]) -> float:
+    """Mean PSNR of luma over pairs, ``scale`` pixels of border cut, in dB."""
+    values = [
+        psnr_y(upscale(p.low.transpose(1, 2, 0), tables), p.high.transpose(1, 2, 0), border=tables.scale)
+        for p in pairs
+    ]
+    return float(np.mean(values))
+
+
+def train(
+    recipe: Recipe,
+    photos: Sequence[NDArray[np.uint8]],
+    *,
+    start: Tables | None = None,
+    folder: Path | str,
+    resume: bool = False,
+    device: str = "auto",
+    every: int = 500,
+) -> tuple[Tables, float]:
+    """Train and return the best tables by held-out PSNR, and that PSNR.
+
+    Args:
+        recipe: how.
+        photos: ``(H, W, C)`` uint8.
+        start: tables to begin with; needed for ``finetune``.
+        folder: where ``checkpoint.pt`` and ``log.jsonl`` go.
+        resume: continue from the folder's checkpoint.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        every: steps between evaluations and checkpoints.
+
+    Raises:
+        InputError: ``start`` is missing or has other factors.
+        ArtifactError: there is no checkpoint to resume from, or it is another run's.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    pairs, held = prepare(
+        photos,
+        recipe.scale,
+        variations=recipe.variations,
+        held_every=recipe.held_every,
+        seed=recipe.seed,
+    )
+    if not held:
+        raise InputError(f"{len(photos)} photos are too few to hold out one in {recipe.held_every}: give more")
+    with processes(device) as joined:
+        run = _Run(recipe, _model(recipe, start), joined, folder)
+        if resume:
+            run.restore()
+        with progress(recipe.mode, total=recipe.steps if joined.first else None) as advance:
+            advance(run.step)
+            while run.step < recipe.steps:
+                stop = min(run.step + every, recipe.steps)
+                losses = []
+                while run.step < stop:
+                    losses.append(run.advance(pairs))
+                    advance(1)
+                run.evaluate(held, float(torch.stack(losses).mean()))
+        return run.best_tables(), run.best
+
+
+#: Purposes of random numbers, so that no two draws of a run share a stream.
+_VARY, _CROP = 1, 2
+
+
+def _model(recipe: Recipe, start: Tables | None) -> Model:
+    if recipe.mode == "network":
+        with torch.random.fork_rng(devices=[]):  # initial weights come from the recipe's seed alone
+            torch.manual_seed(recipe.seed)
+            return Model([NetworkStage(factor) for factor in recipe.factors], slope=recipe.slope)
+    if start is None:
+        raise InputError("finetune needs tables to start from: fit some first and give them with --start")
+    have = tuple(stage.factor for stage in start.stages)
+    if have != recipe.factors:
+        raise InputError(f"the start tables have the factors {have}, not {recipe.factors}: give others")
+    stages = [TableStage(s.factor, LinearStage.of(s.factor).from_stage(s)) for s in start.stages]
+    return Model(stages, slope=recipe.slope)
+
+
+class _Run:
+    """The state of a training run, and its steps."""
+
+    def __init__(self, recipe: Recipe, model: Model, joined: Processes, folder: Path) -> None:
+        self.recipe, self.joined, self.folder = recipe, joined, folder
+        self.model = model.to(joined.device)
+        self.wrapped = joined.wrap(self.model)
+        self.mean = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average))
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=recipe.learning_rate)
+        self.step, self.best, self.started = 0, -math.inf, time.monotonic()
+        self.best_state = self._mean_state()
+
+    def advance(self, pairs: Sequence[Pair]) -> torch.Tensor:
+        """Do one step; return its loss in squared grey levels."""
+        generator = np.random.default_rng([self.recipe.seed, _CROP, self.step])
+        drawn = crops(pairs, self.recipe.batch, self.recipe.crop, generator)
+        low, high = (self.joined.share(torch.from_numpy(part)) for part in drawn)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.learning_rate * (1 + math.cos(math.pi * self.step / self.recipe.steps)) / 2
+        loss = nn.functional.mse_loss(self.wrapped(low), high.float())
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self._clamp()
+        self.mean.update_parameters(self.model)
+        self.step += 1
+        return loss.detach()
+
+    @torch.no_grad()
+    def _clamp(self) -> None:
+        """Keep entries within int8: beyond, rounding would hide them from their gradient."""
+        for stage in self.model.stages:
+            if isinstance(stage, TableStage):
+                stage.entries.clamp_(-128, 127)
+
+    def evaluate(self, held: Sequence[Pair], loss: float) -> None:
+        """Measure the running mean on the held-out photos; the first process keeps the best, and writes."""
+        if not self.joined.first:
+            return
+        value = held_psnr(self.mean.module.tables(), held)
+        if value > self.best:
+            self.best, self.best_state = value, self._mean_state()
+        line = {
+            "step": self.step,
+            "loss": round(loss, 4),
+            "train_psnr": round(10 * math.log10(255**2 / loss), 4),
+            "held_psnr_y": round(value, 4),
+            "seconds": round(time.monotonic() - self.started, 1),
+        }
+        with (self.folder / "log.jsonl").open("a") as log:
+            log.write(json.dumps(line) + "\n")
+        self._checkpoint()
+
+    def best_tables(self) -> Tables:
+        self.mean.module.load_state_dict(self.best_state)
+        tables: Tables = self.mean.module.tables()
+        return tables
+
+    def restore(self) -> None:
+        path = self.folder / "checkpoint.pt"
+        try:
+            state = torch.load(path, map_location=self.joined.device, weights_only=True)
+        except OSError as error:
+            raise ArtifactError(f"{path} cannot be read ({error.strerror}): start without --resume") from error
+        if state["recipe"] != _plain(self.recipe):
+            raise ArtifactError(f"{path} is of a run with another recipe: repeat its options, or start anew")
+        self.model.load_state_dict(state["model"])
+        self.mean.load_state_dict(state["mean"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.best, self.best_state = state["step"], state["best"], state["best_state"]
+
+    def _checkpoint(self) -> None:
+        state = {
+            "recipe": _plain(self.recipe),
+            "model": self.model.state_dict(),
+            "mean": self.mean.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "best": self.best,
+            "best_state": self.best_state,
+        }
+        with replacing(self.folder / "checkpoint.pt", overwrite=True) as file:
+            torch.save(state, file)
+
+    def _mean_state(self) -> dict[str, torch.Tensor]:
+        return {name: tensor.clone() for name, tensor in self.mean.module.state_dict().items()}
+
+
+def _plain(recipe: Recipe) -> dict[str, Any]:
+    return {**asdict(recipe), "factors": list(recipe.factors)}
