@@ -182,18 +182,17 @@ def _is_path(name_or_path: str | Path) -> bool:
 def _locate(name: str, scale: int | None) -> Path:
     """Find shipped tables, else a file or folder of that name; or say which scales there are."""
     tagged = _TAGGED.fullmatch(name)
-    base, own_scale = (tagged["name"], int(tagged["scale"])) if tagged else (name, scale or DEFAULT_SCALE)
-    if scale in (None, own_scale):
+    base, own_scale = (tagged["name"], int(tagged["scale"])) if tagged else (name, None)
+    wanted = scale if scale is not None else own_scale if own_scale is not None else DEFAULT_SCALE
+    if own_scale in (None, wanted):
         try:
-            return artifacts.locate(f"{base}-x{own_scale}")
+            return artifacts.locate(f"{base}-x{wanted}")
         except ArtifactError:
             if Path(name).exists():
                 return Path(name)
-    siblings = [entry.name for entry in artifacts.shipped(f"{base}-x*")]
+    siblings = ", ".join(entry.name for entry in artifacts.shipped(f"{base}-x*"))
     if siblings:
-        raise ArtifactError(
-            f"there are no {base} tables for scale {scale or own_scale}: there are {', '.join(siblings)}"
-        )
+        raise ArtifactError(f"there are no {base} tables for scale {wanted}: there are {siblings}")
     return artifacts.locate(name)
 
 
