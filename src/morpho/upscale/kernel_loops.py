@@ -1,29 +1,47 @@
 """The compiled loops of the table upscaler.
 
-**Pairs.** In its four rotations a straight kernel sees the same pixels twice: what pixel ``p`` reads to its right is
-what the last of those pixels reads to its left. One entry therefore holds the block of the first pixel (in the lower
-bytes of its lanes) and the block of the last pixel (in the upper bytes), and one look-up serves both. A row of
-entries is kept in a ring until the row of the last pixel comes up. Only the bent kernel B has nothing to share. So the
-20 look-ups of a pixel become 12.
+**Pairs.** In its four rotations a straight kernel sees the same pixels twice: what a pixel reads to its right
+is what the last pixel it reads finds to its left. One entry therefore holds the block of the first pixel (in
+the lower bytes of its lanes) and the block of the last one (in the upper bytes), and one look-up serves both.
+A row of entries is kept in a ring until the row of the last pixel comes up. Only the bent kernel B has
+nothing to share. The 20 look-ups of a pixel become 12.
 
-**Lanes.** Entries are unsigned bytes, 128 above their meaning, and summed in lanes of 16 bits. With twelve MSB entries
-worth 2 and eight LSB entries worth 3, a lane reaches at most 255 * (12 * 2 + 8 * 3) + 1531 = 13771: it cannot overflow,
-and subtracting ``BIAS`` with saturation at zero is already the lower clip.
+**Lanes.** Entries are unsigned bytes, 128 above their meaning, and summed in lanes of 16 bits. With twelve
+MSB entries worth 2 and eight LSB entries worth 3, a lane reaches at most 255 * (12 * 2 + 8 * 3) + 1531 =
+13771: it cannot overflow, and subtracting ``BIAS`` with saturation at zero is already the lower clip.
 
-**16 bits.** A state ``V`` is kept as ``unit * q + r`` with ``unit = 257``. The tables look at ``q`` and add to it, exactly
-as for 8 bits; ``r`` is handed from parent to child unchanged, and becomes 0 where the child was clipped.
+**16 bits.** A state ``V`` is kept as ``unit * q + r`` with ``unit = 257``. The tables look at ``q`` and add
+to it, exactly as for 8 bits; ``r`` is handed from parent to child unchanged, and becomes 0 where the child
+was clipped.
 
-**Tiles.** A tile runs through all stages while it is in the second-level cache. Each stage also computes the rim that
-the next one looks at, and mirrors its own state where the picture ends.
+**Tiles.** A tile runs through all stages while it is in the second-level cache. Each stage also computes the
+rim that the next one looks at, and mirrors its own state where the picture ends. The inner pixels of a tile
+begin in row ``REACH`` and column ``LEFT`` of a plane.
 """
+
+# The code below is typed by Numba, from the signature in build().
+# mypy: allow-untyped-defs, allow-untyped-calls
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numba import njit, uint16, uint32
+import numba
+from numba import types, uint8, uint16
 
+from morpho.upscale.kernel_planes import (
+    LEFT,
+    REACH,
+    TOP,
+    carry_rest,
+    load8,
+    load16,
+    mirror,
+    position,
+    store8,
+    store16,
+)
+from morpho.upscale.kernel_tables import HALF, LSB_SIZE, MSB_SIZE
 from morpho.upscale.lanes import (
     addresses2,
     addresses3,
@@ -35,291 +53,196 @@ from morpho.upscale.lanes import (
     shift_in,
     split_nibbles,
     spread,
-    store_grey,
     store_lanes,
     store_words,
     turn_blocks,
 )
+from morpho.upscale.pointers import OPTIONS, jit
 
-__all__ = ["HALF", "MSB_SIZE", "run_band"]
+__all__ = ["build"]
 
-jit: Any = njit(nogil=True, cache=True)
-
-REACH = 2
-TOP = 1530
 BIAS = 128 * (2 * 12 + 3 * 8)
-#: Largest tile of the last stage, in pixels it reads.
-TILE_ROWS, TILE_COLUMNS = 64, 256
-#: Unused columns around a row, because vectors run over its ends.
-LEFT, RIGHT = 16, 64
-#: Words from one MSB table to the next; the extra ones keep equal addresses of two tables off the same cache lines.
-MSB_SIZE = 4096 + 72
-LSB_SIZE = 256
-#: Words of the tables that look along one axis: H, D, B and B turned around of the MSB branch; H and D of the LSB branch.
-HALF = 4 * MSB_SIZE + 2 * LSB_SIZE
 
 
-@jit
-def run_band(image, out, top, bottom, factors, words, starts, unit):  # type: ignore[no-untyped-def]
-    """Write the rows of ``out`` that belong to the image rows ``top`` to ``bottom``."""
-    height, width, channels = image.shape
-    stages = len(factors)
-    scale = 1
-    for factor in factors:
-        scale *= factor
-    tile_rows = max(1, TILE_ROWS * factors[-1] // scale)
-    tile_columns = max(1, TILE_COLUMNS * factors[-1] // scale)
-    rows, stride = _buffer(tile_rows, factors, scale), _buffer(tile_columns, factors, scale) + LEFT + RIGHT
-    state = np.zeros((2 + channels, rows * stride), dtype=np.uint16)
-    rest = np.zeros((2 + channels, rows * stride if unit > 1 else 1), dtype=np.uint16)
-    nibbles = np.zeros(5 * rows * stride, dtype=np.uint16)
-    ring = np.zeros(15 * stride, dtype=np.uint64)
-    lows = np.empty((stages, 2), dtype=np.int64)
-    highs = np.empty((stages, 2), dtype=np.int64)
-    size = np.empty(2, dtype=np.int64)
-    origin = np.empty(2, dtype=np.int64)
-    for tile_top in range(top, bottom, tile_rows):
+def build() -> Any:
+    """Compile ``run_band`` to a C function."""
+    pixels8, pixels16, words, numbers = map(types.CPointer, (uint8, uint16, types.uint64, types.int64))
+    signature = types.void(pixels8, pixels16, pixels8, pixels16, words, numbers, *[pixels16] * 3, words)
+    return numba.cfunc(signature, **OPTIONS)(run_band)
+
+
+def run_band(image8, image16, out8, out16, words, geometry, states, rests, nibbles, ring):
+    """Write the rows of the output that belong to one band of the image.
+
+    ``morpho.upscale.kernel`` says what the addresses point to. Of two images, that of the right type is used.
+    """
+    top, bottom, first_row, height = geometry[0], geometry[1], geometry[2], geometry[3]
+    width, channels, unit, scale = geometry[4], geometry[5], geometry[6], geometry[7]
+    tile_rows, tile_columns, plane, stride = geometry[8], geometry[9], geometry[10], geometry[11]
+    stages, factors, starts = geometry[12], geometry + 13, geometry + 13 + geometry[12]
+    # Work space: the pixels that each stage handles, as (y, x) of the first and of the one behind the last.
+    lows, highs = starts + stages, starts + 3 * stages
+    origin, size = starts + 5 * stages, starts + 5 * stages + 2
+    tile_top = top
+    while tile_top < bottom:
         tile_bottom = min(tile_top + tile_rows, bottom)
-        _plan(tile_top, tile_bottom, height, 0, factors, scale, lows, highs)
-        for tile_left in range(0, width, tile_columns):
+        _plan(tile_top, tile_bottom, height, factors, stages, scale, lows, highs)
+        tile_left = 0
+        while tile_left < width:
             tile_right = min(tile_left + tile_columns, width)
-            _plan(tile_left, tile_right, width, 1, factors, scale, lows, highs)
+            _plan(tile_left, tile_right, width, factors, stages, scale, lows + 1, highs + 1)
             for channel in range(channels):
                 source = 0
-                size[0], size[1] = height, width
-                origin[:] = lows[0]
-                _load(image, channel, state[0], rest[0], stride, lows[0], highs[0], unit)
+                size[0], size[1], origin[0], origin[1] = height, width, lows[0], lows[1]
+                if unit == 1:
+                    load8(image8, first_row, channel, channels, states, stride, lows, highs, size)
+                else:
+                    load16(image16, first_row, channel, channels, states, rests, stride, lows, highs, size)
                 for s in range(stages):
-                    target = 2 + channel if s == stages - 1 else 1 - source
-                    _mirror(state[source], stride, origin, lows[s], highs[s], size)
-                    at = _at(stride, origin, lows[s, 0], lows[s, 1])
-                    run_rows, run_columns = highs[s, 0] - lows[s, 0], highs[s, 1] - lows[s, 1]
-                    _run_stage(
-                        state[source], at, run_rows, run_columns, stride, factors[s],
-                        words[starts[s] : starts[s + 1]], nibbles, ring, state[target], unit > 1,
-                    )
+                    # Two planes in turns, and at last the channel's own.
+                    target = (2 + channel) * plane if s == stages - 1 else plane - source
+                    low, high, factor = lows + 2 * s, highs + 2 * s, factors[s]
+                    rows, columns = high[0] - low[0], high[1] - low[1]
+                    at = source + position(stride, origin, low[0], low[1])
+                    mirror(states + source, stride, origin, low, high, size)
+                    _split_rows(states + at, rows, columns, stride, nibbles, plane)
+                    # A block of factor 3 or 4 does not fit into a word, and a turn would mix its words:
+                    # its rows are run one by one, with tables for both axes.
+                    for group in range(factor if factor > 2 else 1):
+                        along = words + starts[s] + group * 2 * HALF
+                        across = along + (HALF if factor > 2 else 0)
+                        _run_group(
+                            states + at, rows, columns, stride, along, across, nibbles, plane, ring,
+                            states + target, factor, group, unit > 1,
+                        )  # fmt: skip
                     if unit > 1:
-                        _carry_rest(rest[source], at, run_rows, run_columns, stride, factors[s], state[target], rest[target])
+                        carry_rest(rests + at, rows, columns, stride, states + target, rests + target, factor)
                     for axis in range(2):
-                        origin[axis] = lows[s, axis] * factors[s]
-                        size[axis] *= factors[s]
+                        origin[axis], size[axis] = low[axis] * factor, size[axis] * factor
                     source = target
-            at = _at(stride, origin, tile_top * scale, tile_left * scale)
-            _store(
-                state[2:], rest[2:], at, stride, out, tile_top * scale, tile_bottom * scale,
-                tile_left * scale, tile_right * scale, unit,
-            )
+            columns = (tile_right - tile_left) * scale
+            for y in range(tile_top * scale, tile_bottom * scale):
+                at = 2 * plane + position(stride, origin, y, tile_left * scale)
+                i = (y * width + tile_left) * scale * channels
+                if unit == 1:
+                    store8(states + at, plane, out8 + i, columns, channels)
+                else:
+                    store16(states + at, rests + at, plane, out16 + i, columns, channels)
+            tile_left = tile_right
+        tile_top = tile_bottom
 
 
 @jit
-def _at(stride, origin, y, x):  # type: ignore[no-untyped-def]
-    """Where pixel ``(y, x)`` lies in a plane whose first inner pixel is ``origin``."""
-    return (y - origin[0] + REACH) * stride + LEFT + x - origin[1]
-
-
-@jit
-def _buffer(tile, factors, scale):  # type: ignore[no-untyped-def]
-    """Pixels that a plane must hold along one axis so that every stage's tile fits, rim included."""
-    need = tile * scale
-    side = need
-    for s in range(len(factors) - 1, -1, -1):
-        own = need // factors[s] + 2
-        side = max(side, own * factors[s])
-        need = own + 2 * REACH
-    return max(side, need) + 2 * REACH
-
-
-@jit
-def _plan(start, stop, length, axis, factors, scale, lows, highs):  # type: ignore[no-untyped-def]
-    """The pixels that each stage must handle so that the next finds its neighbours."""
+def _plan(start, stop, length, factors, stages, scale, lows, highs):
+    """The pixels that each stage must handle along one axis so that the next finds its neighbours."""
     low, high, size = start * scale, stop * scale, length * scale
-    for s in range(len(factors) - 1, -1, -1):
+    for i in range(stages):
+        s = stages - 1 - i
         size //= factors[s]
         low //= factors[s]
-        high = -(-high // factors[s])
-        lows[s, axis] = low
-        highs[s, axis] = high
+        high = (high + factors[s] - 1) // factors[s]
+        lows[2 * s] = low
+        highs[2 * s] = high
         low, high = max(low - REACH, 0), min(high + REACH, size)
 
 
 @jit
-def _load(image, channel, state, rest, stride, low, high, unit):  # type: ignore[no-untyped-def]
-    height, width, _ = image.shape
-    left = max(low[1] - REACH, 0)
-    for y in range(max(low[0] - REACH, 0), min(high[0] + REACH, height)):
-        at = _at(stride, low, y, left)
-        for x in range(min(high[1] + REACH, width) - left):
-            value = uint32(6) * uint32(image[y, left + x, channel])
-            if unit == 1:  # spares the division
-                state[at + x] = uint16(value)
-            else:
-                state[at + x], rest[at + x] = uint16(value // uint32(unit)), uint16(value % uint32(unit))
-
-
-@jit
-def _reflect(i, length):  # type: ignore[no-untyped-def]
-    if length == 1:
-        return 0
-    period = 2 * length - 2
-    i %= period
-    return min(i, period - i)
-
-
-@jit
-def _mirror(plane, stride, origin, low, high, size):  # type: ignore[no-untyped-def]
-    """Fill what lies outside the picture from this stage's own state."""
-    top, bottom = low[0] - REACH, high[0] + REACH
-    left, right = low[1] - REACH, high[1] + REACH
-    for x in range(left, right):
-        if x < 0 or x >= size[1]:
-            for y in range(max(top, 0), min(bottom, size[0])):
-                plane[_at(stride, origin, y, x)] = plane[_at(stride, origin, y, _reflect(x, size[1]))]
-    for y in range(top, bottom):
-        if y < 0 or y >= size[0]:
-            at, mirrored = _at(stride, origin, y, left), _at(stride, origin, _reflect(y, size[0]), left)
-            for x in range(right - left):
-                plane[at + x] = plane[mirrored + x]
-
-
-@jit
-def _run_stage(source, at, rows, columns, stride, factor, words, nibbles, ring, target, offset):  # type: ignore[no-untyped-def]
-    plane = len(nibbles) // 5
+def _split_rows(states, rows, columns, stride, nibbles, plane):
     for y in range(-REACH, rows + REACH):
         for x in range(-REACH, columns + REACH, 32):
-            split_nibbles(source, at + y * stride + x, nibbles, (y + REACH) * stride + LEFT + x, plane)
-    # Blocks of factor 3 and 4 do not fit into a word, and a turn mixes their words: they have tables for both axes.
-    groups, across = (factor, HALF) if factor > 2 else (1, 0)
-    for group in range(groups):
-        _run_group(
-            source, at, rows, columns, stride, factor, group, words, group * 2 * HALF, group * 2 * HALF + across,
-            nibbles, plane, ring, target, offset,
-        )
+            split_nibbles(states, y * stride + x, nibbles, (y + REACH) * stride + LEFT + x, plane)
 
 
 @jit
-def _msb(words, axis, table, nibbles, i, plane, second, third):  # type: ignore[no-untyped-def]
-    """Entries of one MSB table for eight pixels; ``second`` and ``third`` lead to the other pixels of the kernel."""
-    return gather(words, axis + table * MSB_SIZE, addresses3(nibbles, i, i + plane + second, i + 2 * plane + third))
+def _msb(words, table, nibbles, i, plane, second, third):
+    """Entries of one MSB table for eight pixels; ``second`` and ``third`` lead to their neighbours."""
+    return gather(words, table * MSB_SIZE, addresses3(nibbles, i, i + plane + second, i + 2 * plane + third))
 
 
 @jit
-def _lsb(words, axis, table, nibbles, i, plane, second):  # type: ignore[no-untyped-def]
-    start = axis + 4 * MSB_SIZE + table * LSB_SIZE
+def _lsb(words, table, nibbles, i, plane, second):
+    start = 4 * MSB_SIZE + table * LSB_SIZE
     return gather(words, start, addresses2(nibbles, i + 3 * plane, i + 4 * plane + second))
 
 
 @jit
+def _both(pairs, ring, new, old):
+    """The parts of new entries that are for these pixels, and of old ones whose last pixels they are."""
+    store_words(ring, new, pairs)
+    return low_bytes(pairs) + high_bytes(load_words(ring, old))
+
+
+@jit
+def _prepare_pairs(along, across, nibbles, i, plane, d, ring, msb, lsb, stride):
+    """Keep the entries of eight pixels that only their last pixels, in the tile, have a use for."""
+    store_words(ring, msb, _msb(across, 0, nibbles, i, plane, d, 2 * d))
+    store_words(ring, msb + stride, _msb(along, 1, nibbles, i, plane, d + 1, 2 * d + 2))
+    store_words(ring, msb + 2 * stride, _msb(across, 1, nibbles, i, plane, d - 1, 2 * d - 2))
+    store_words(ring, lsb, _lsb(across, 0, nibbles, i, plane, d))
+    store_words(ring, lsb + stride, _lsb(along, 1, nibbles, i, plane, d + 1))
+    store_words(ring, lsb + 2 * stride, _lsb(across, 1, nibbles, i, plane, d - 1))
+
+
+@jit
 def _run_group(
-    source, at, rows, columns, stride, factor, group, words, along, across, nibbles, plane, ring, target, offset
-):  # type: ignore[no-untyped-def]
-    """One group of at most four children of every pixel."""
+    states, rows, columns, stride, along, across, nibbles, plane, ring, target, factor, group, offset
+):
+    """One group of at most four children of every pixel.
+
+    With ``offset``, children are one too large and clipped one later, which marks the clipped ones.
+    """
     bias, top = (BIAS - 1, TOP + 1) if offset else (BIAS, TOP)
     columns = (columns + 7) & -8
-    down = stride
+    d = stride  # leads one row down
     for y in range(-REACH, rows):
-        base = (y + REACH) * stride + LEFT
-        # Ring rows: three of the MSB tables, whose last pixel is two rows below, and two of the LSB tables.
+        # The ring has three rows for each MSB pair, whose last pixel is two rows below, two for an LSB pair.
         new, old = ((y + 3) % 3) * 3 * stride + LEFT, ((y + 4) % 3) * 3 * stride + LEFT
-        new_low, old_low = (9 + 3 * ((y + 2) % 2)) * stride + LEFT, (9 + 3 * ((y + 3) % 2)) * stride + LEFT
-        # Of the pixels above and beside the tile only the last pixels of their kernels matter.
-        for x in range(-8, columns + 8, columns + 8 if y >= 0 else 8):
-            i = base + x
-            store_words(ring, new + x, _msb(words, across, 0, nibbles, i, plane, down, 2 * down))
-            store_words(ring, new + stride + x, _msb(words, along, 1, nibbles, i, plane, down + 1, 2 * down + 2))
-            store_words(ring, new + 2 * stride + x, _msb(words, across, 1, nibbles, i, plane, down - 1, 2 * down - 2))
-            store_words(ring, new_low + x, _lsb(words, across, 0, nibbles, i, plane, down))
-            store_words(ring, new_low + stride + x, _lsb(words, along, 1, nibbles, i, plane, down + 1))
-            store_words(ring, new_low + 2 * stride + x, _lsb(words, across, 1, nibbles, i, plane, down - 1))
+        newl, oldl = (9 + 3 * ((y + 2) % 2)) * stride + LEFT, (9 + 3 * ((y + 3) % 2)) * stride + LEFT
+        row = (y + REACH) * stride + LEFT
+        step = columns + 8 if y >= 0 else 8
+        for k in range((columns + 8) // step + 1):
+            x = k * step - 8
+            _prepare_pairs(along, across, nibbles, row + x, plane, d, ring, new + x, newl + x, stride)
         if y < 0:
             continue
-        right = _msb(words, along, 0, nibbles, base - 8, plane, 1, 2)
-        right_low = _lsb(words, along, 0, nibbles, base - 8, plane, 1)
+        pairs = _msb(along, 0, nibbles, row - 8, plane, 1, 2)
+        pairsl = _lsb(along, 0, nibbles, row - 8, plane, 1)
         for x in range(0, columns, 8):
-            i = base + x
-            # Kernels H and D to the right and downwards right, and both turned around; then B and B turned around.
-            before, right = right, _msb(words, along, 0, nibbles, i, plane, 1, 2)
-            high = low_bytes(right) + high_bytes(shift_in(before, right, 2))
-            pair = _msb(words, along, 1, nibbles, i, plane, down + 1, 2 * down + 2)
-            store_words(ring, new + stride + x, pair)
-            high = high + low_bytes(pair) + high_bytes(load_words(ring, old + stride + x - 2))
-            high = high + _msb(words, along, 2, nibbles, i, plane, down + 2, 2 * down + 1)
-            high = high + _msb(words, along, 3, nibbles, i, plane, -down - 2, -2 * down - 1)
+            i = row + x
+            # H to the right, D to the lower right, both paired with their half turns; B and its half turn.
+            before, pairs = pairs, _msb(along, 0, nibbles, i, plane, 1, 2)
+            high = low_bytes(pairs) + high_bytes(shift_in(before, pairs, 2))
+            diagonal = _msb(along, 1, nibbles, i, plane, d + 1, 2 * d + 2)
+            high = high + _both(diagonal, ring, new + stride + x, old + stride + x - 2)
+            high = high + _msb(along, 2, nibbles, i, plane, d + 2, 2 * d + 1)
+            high = high + _msb(along, 3, nibbles, i, plane, -d - 2, -2 * d - 1)
+            beforel, pairsl = pairsl, _lsb(along, 0, nibbles, i, plane, 1)
+            low = low_bytes(pairsl) + high_bytes(shift_in(beforel, pairsl, 1))
+            diagonal = _lsb(along, 1, nibbles, i, plane, d + 1)
+            low = low + _both(diagonal, ring, newl + stride + x, oldl + stride + x - 1)
+            straight = high + high + low + low + low
 
-            before_low, right_low = right_low, _lsb(words, along, 0, nibbles, i, plane, 1)
-            low = low_bytes(right_low) + high_bytes(shift_in(before_low, right_low, 1))
-            pair = _lsb(words, along, 1, nibbles, i, plane, down + 1)
-            store_words(ring, new_low + stride + x, pair)
-            low = low + low_bytes(pair) + high_bytes(load_words(ring, old_low + stride + x - 1))
-            total = high + high + low + low + low
-
-            # The same a quarter turn further: H downwards, D downwards left.
-            pair = _msb(words, across, 0, nibbles, i, plane, down, 2 * down)
-            store_words(ring, new + x, pair)
-            high = low_bytes(pair) + high_bytes(load_words(ring, old + x))
-            pair = _msb(words, across, 1, nibbles, i, plane, down - 1, 2 * down - 2)
-            store_words(ring, new + 2 * stride + x, pair)
-            high = high + low_bytes(pair) + high_bytes(load_words(ring, old + 2 * stride + x + 2))
-            high = high + _msb(words, across, 2, nibbles, i, plane, 2 * down - 1, down - 2)
-            high = high + _msb(words, across, 3, nibbles, i, plane, -2 * down + 1, -down + 2)
-
-            pair = _lsb(words, across, 0, nibbles, i, plane, down)
-            store_words(ring, new_low + x, pair)
-            low = low_bytes(pair) + high_bytes(load_words(ring, old_low + x))
-            pair = _lsb(words, across, 1, nibbles, i, plane, down - 1)
-            store_words(ring, new_low + 2 * stride + x, pair)
-            low = low + low_bytes(pair) + high_bytes(load_words(ring, old_low + 2 * stride + x + 1))
+            # The same a quarter turn further: H downwards, D to the lower left.
+            high = _both(_msb(across, 0, nibbles, i, plane, d, 2 * d), ring, new + x, old + x)
+            diagonal = _msb(across, 1, nibbles, i, plane, d - 1, 2 * d - 2)
+            high = high + _both(diagonal, ring, new + 2 * stride + x, old + 2 * stride + x + 2)
+            high = high + _msb(across, 2, nibbles, i, plane, 2 * d - 1, d - 2)
+            high = high + _msb(across, 3, nibbles, i, plane, -2 * d + 1, -d + 2)
+            low = _both(_lsb(across, 0, nibbles, i, plane, d), ring, newl + x, oldl + x)
+            diagonal = _lsb(across, 1, nibbles, i, plane, d - 1)
+            low = low + _both(diagonal, ring, newl + 2 * stride + x, oldl + 2 * stride + x + 1)
             turned = high + high + low + low + low
             if factor == 2:
                 turned = turn_blocks(turned)
 
-            children = clip_lanes(spread(source, at + y * stride + x) + total + turned, bias, top)
+            children = clip_lanes(spread(states, y * stride + x) + straight + turned, bias, top)
             j = (REACH + factor * y + group) * stride + LEFT + factor * x
-            if factor == 2:
+            if factor == 1:
+                store_lanes(target, j, children, 0, 1)
+            elif factor == 2:
                 store_lanes(target, j, children, 0, 2)
                 store_lanes(target, j + stride, children, 2, 2)
-            elif factor == 4:
-                store_lanes(target, j, children, 0, 4)
             elif factor == 3:
                 store_lanes(target, j, children, 0, 3)
             else:
-                store_lanes(target, j, children, 0, 1)
-
-
-@jit
-def _carry_rest(rest, at, rows, columns, stride, factor, state, child_rest):  # type: ignore[no-untyped-def]
-    """Undo the offset of one that tells a clipped 0 from a plain one, and hand the remainders down."""
-    for y in range(rows * factor):
-        j = (REACH + y) * stride + LEFT
-        for x in range(columns * factor):
-            value = state[j + x]
-            clipped = value == 0 or value > TOP
-            child_rest[j + x] = 0 if clipped else rest[at + (y // factor) * stride + x // factor]
-            state[j + x] = min(max(value, 1) - 1, TOP)
-
-
-@jit
-def _store(state, rest, at, stride, out, top, bottom, left, right, unit):  # type: ignore[no-untyped-def]
-    channels = out.shape[2]
-    flat_out, flat_state, plane = out.reshape(-1), state.reshape(-1), state.shape[1]
-    columns = right - left
-    for y in range(top, bottom):
-        i = at + (y - top) * stride
-        done = 0
-        if unit == 1:
-            j = (y * out.shape[1] + left) * channels
-            done = columns & -32
-            for x in range(0, done, 32):
-                if channels == 3:
-                    store_grey(flat_out, j + 3 * x, flat_state, i + x, plane, 3)
-                elif channels == 1:
-                    store_grey(flat_out, j + x, flat_state, i + x, plane, 1)
-                elif channels == 4:
-                    store_grey(flat_out, j + 4 * x, flat_state, i + x, plane, 4)
-                else:
-                    store_grey(flat_out, j + 2 * x, flat_state, i + x, plane, 2)
-        for x in range(done, columns):
-            for c in range(channels):
-                value = unit * np.int64(state[c, i + x])
-                if unit > 1:
-                    value += rest[c, i + x]
-                out[y, left + x, c] = (value + 3) // 6
+                store_lanes(target, j, children, 0, 4)
