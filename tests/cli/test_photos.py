@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Barrier, current_thread
@@ -260,6 +261,11 @@ def test_shards_do_not_depend_on_place_order_or_other_files() -> None:
     assert by_pattern == here
 
 
+def test_shards_are_the_same_on_every_machine_and_in_every_version() -> None:
+    keys = ("a.png", "holiday/1.png", "ü/ß.jpg", "-")
+    assert [next(i for i in (1, 2, 3, 4) if Shard(i, 4).takes(key)) for key in keys] == [4, 3, 4, 1]
+
+
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "-1/3", "1/3/5", "", "1.0/2"])
 def test_impossible_shards(text: str) -> None:
     with pytest.raises(InputError, match="must be like 1/8"):
@@ -382,6 +388,23 @@ def test_interrupt_leaves_only_whole_files(workers: int) -> None:
     assert set(files()) == {f"{i}.png" for i in range(9)} | set(results)
     for name in results:
         assert read(name).width == 10
+
+
+def test_nothing_is_written_after_an_interrupt() -> None:
+    """Who is in the middle of a picture when Ctrl-C comes stops before writing it."""
+    put("a.png", "b.png")
+    both = Barrier(2, timeout=20)
+
+    def interrupted(picture: Picture) -> Picture:
+        both.wait()
+        if np.array_equal(picture.pixels, read("a.png").pixels):
+            raise KeyboardInterrupt
+        time.sleep(0.5)
+        return double(picture)
+
+    with pytest.raises(KeyboardInterrupt):
+        run("a.png", "b.png", workers=2, transform=interrupted)
+    assert files() == ["a.png", "b.png"]
 
 
 def test_interrupt_while_writing_leaves_no_part(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,6 +103,12 @@ def test_metadata_are_kept_unless_stripped() -> None:
         assert "icc_profile" not in image.info
 
 
+def test_quality() -> None:
+    assert upscale("cat.png", "-o", "high.jpg", "--quality", "95") == 0
+    assert upscale("cat.png", "-o", "low.jpg", "--quality", "20") == 0
+    assert Path("low.jpg").stat().st_size < 0.7 * Path("high.jpg").stat().st_size
+
+
 def test_batch_of_all_sorts_equals_single() -> None:
     Image.fromarray(smooth(9, 7, 4)).save("alpha.png")
     Image.fromarray(smooth(9, 7)[..., 0]).save("grey.png")

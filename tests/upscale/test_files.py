@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -224,6 +226,7 @@ class Boom:
         (np.zeros((4096, 1, 3, 3), np.int8), r"not int8 \(4096, 1, 3, 3\)"),
         (np.zeros((4, 4096), np.int8), "must be int8"),
         (np.array([Boom()], dtype=object), "cannot be read as a NumPy array"),
+        (pickle.dumps(Boom()), "cannot be read as a NumPy array"),
     ],
 )
 def test_damaged_published_table(
@@ -251,9 +254,13 @@ def test_truncated_and_boastful_headers(tmp_path: Path) -> None:
         (folder / MSB_H).write_bytes(content)
         with pytest.raises(ArtifactError, match="cannot be read as a NumPy array"):
             load_folder(folder)
-    (folder / MSB_H).write_bytes(whole.replace(b"(4096, 1, 2, 2), ", b"(4096,99999999,)"))
+    (folder / MSB_H).write_bytes(whole.replace(b"(4096, 1, 2, 2), ", b"(4096,   99999), "))
+    tracemalloc.start()
     with pytest.raises(ArtifactError, match="cannot be read as a NumPy array"):
         load_folder(folder)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5e6
 
 
 @pytest.mark.parametrize(
