@@ -57,22 +57,15 @@ def upscale(
     check_image(image)
     result = _output(image, tables.scale, out)
     workers = _count("threads", threads, _usable_cores())
-    # Four bands per thread, so that a thread which lost its core for a while does not hold up the rest.
-    rows = _count("band_rows", band_rows, max(32, -(-len(image) // (4 * workers))))
+    job = _Job(image, result, tables)
+    rows = _count("band_rows", band_rows, job.default_band_rows(workers))
     bands = [(top, min(top + rows, len(image))) for top in range(0, len(image), rows)]
-    words, starts = pack(tables)
-    factors = [stage.factor for stage in tables.stages]
-
-    def run(band: tuple[int, int]) -> None:
-        _run_band(image, result, words, starts, factors, *band)
-
     if workers == 1 or len(bands) == 1:
         for band in bands:
-            run(band)
+            job.run(*band)
     else:
-        _run_band_function()  # so that the threads need not wait for one another
         with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(run, bands))
+            list(pool.map(lambda band: job.run(*band), bands))
     return result
 
 
@@ -80,12 +73,7 @@ def _output(image: NDArray[np.generic], scale: int, out: NDArray[np.generic] | N
     shape = (image.shape[0] * scale, image.shape[1] * scale, image.shape[2])
     if out is None:
         return np.empty(shape, dtype=image.dtype)
-    if (
-        out.shape != shape
-        or out.dtype != image.dtype
-        or not out.flags.c_contiguous
-        or not out.flags.writeable
-    ):
+    if out.shape != shape or out.dtype != image.dtype or not out.flags.carray:
         raise InputError(
             f"out must be a writeable C-contiguous {image.dtype} array {shape}, not {out.dtype} {out.shape}"
         )
@@ -118,34 +106,57 @@ def _run_band_function() -> Callable[..., None]:
     return native.load("morpho.upscale.kernel_loops", sources, pointers=10)
 
 
-def _run_band(
-    image: NDArray[np.generic],
-    out: NDArray[np.generic],
-    words: NDArray[np.uint64],
-    starts: list[int],
-    factors: list[int],
-    top: int,
-    bottom: int,
-) -> None:
-    height, width, channels = image.shape
-    unit, scale = UNITS[image.dtype], int(np.prod(factors))
-    tile_rows = max(1, min(TILE_ROWS * factors[-1] // scale, bottom - top))
-    tile_columns = max(1, min(TILE_COLUMNS * factors[-1] // scale, width))
-    rows, stride = _side(tile_rows, factors), _side(tile_columns, factors) + SPARE_COLUMNS
-    # The compiled code counts on contiguous rows; only the band and the rows it looks at are ever copied.
-    first_row = max(0, top - (REACH + 1) * len(factors))
-    pixels = np.ascontiguousarray(image[first_row : bottom + (REACH + 1) * len(factors)])
-    state = np.zeros((2 + channels) * rows * stride, dtype=np.uint16)
-    rest = np.zeros_like(state if unit > 1 else state[:0])
-    # Places beyond a row's end are looked up, too: they must hold nibbles, so nothing here may be left unset.
-    nibbles = np.zeros(5 * rows * stride, dtype=np.uint16)
-    ring = np.zeros(15 * stride, dtype=np.uint64)
-    picture = [top, bottom, first_row, height, width, channels, unit, scale]
-    tiles = [tile_rows, tile_columns, rows * stride, stride, len(factors)]
-    work = [0] * (4 * len(factors) + 4)
-    geometry = np.array([*picture, *tiles, *factors, *starts, *work], dtype=np.int64)
-    arrays = (pixels, pixels, out, out, words, geometry, state, rest, nibbles, ring)
-    _run_band_function()(*(array.ctypes.data for array in arrays))
+class _Job:
+    """One picture to upscale: everything that its bands have in common."""
+
+    def __init__(self, image: NDArray[np.generic], out: NDArray[np.generic], tables: Tables) -> None:
+        self.image, self.out = image, out
+        self.factors = [stage.factor for stage in tables.stages]
+        self.words, self.starts = pack(tables)
+        self.unit, self.scale = UNITS[image.dtype], tables.scale
+        self.tile_rows = max(1, TILE_ROWS * self.factors[-1] // self.scale)
+        self.tile_columns = max(1, min(TILE_COLUMNS * self.factors[-1] // self.scale, image.shape[1]))
+        self.run_band = _run_band_function()
+        self.spare: list[_WorkSpace] = []
+
+    def default_band_rows(self, workers: int) -> int:
+        """Whole tiles; four bands per thread, so that a thread which loses its core does not hold up the rest."""
+        tiles = -(-self.image.shape[0] // self.tile_rows)
+        return self.tile_rows * max(1, tiles // (4 * workers))
+
+    def run(self, top: int, bottom: int) -> None:
+        """Upscale the rows from ``top`` to ``bottom``."""
+        try:
+            space = self.spare.pop()
+        except IndexError:
+            space = _WorkSpace(self)
+        # The compiled code counts on contiguous, aligned rows; only the band and its surroundings are copied.
+        halo = (REACH + 1) * len(self.factors)
+        first_row = max(0, top - halo)
+        pixels = np.require(self.image[first_row : bottom + halo], requirements=["C", "A"])
+        place = [top, bottom, first_row, *self.image.shape, self.unit, self.scale]
+        tile = [self.tile_rows, self.tile_columns, space.plane, space.stride, len(self.factors)]
+        bounds = [0] * (4 * len(self.factors) + 4)
+        geometry = np.array([*place, *tile, *self.factors, *self.starts, *bounds], dtype=np.int64)
+        arrays = (pixels, pixels, self.out, self.out, self.words, geometry, *space.arrays)
+        self.run_band(*(array.ctypes.data for array in arrays))
+        self.spare.append(space)
+
+
+class _WorkSpace:
+    """What one thread needs to run a tile through all stages."""
+
+    def __init__(self, job: _Job) -> None:
+        planes = 2 + job.image.shape[2]  # two that the stages use in turns, and the result of each channel
+        self.stride = _side(job.tile_columns, job.factors) + SPARE_COLUMNS
+        self.plane = _side(min(job.tile_rows, job.image.shape[0]), job.factors) * self.stride
+        self.arrays = (
+            np.zeros(planes * self.plane, dtype=np.uint16),  # states
+            np.zeros(planes * self.plane if job.unit > 1 else 0, dtype=np.uint16),  # their remainders
+            # Parts of addresses. Those beyond a row's end are used, too: none may be left unset.
+            np.zeros(5 * self.plane, dtype=np.uint16),
+            np.zeros(15 * self.stride, dtype=np.uint64),  # the ring of paired entries
+        )
 
 
 def _side(tile: int, factors: list[int]) -> int:

@@ -1,9 +1,9 @@
 """Explicit vectors for Numba: 32 lanes of 16 bits, read as eight words of four lanes.
 
-Numba has no vector type, and LLVM does not vectorise loops that look up tables. The functions here emit LLVM's
-portable vector instructions, so that one source runs well on AVX-512, AVX2 and NEON alike: LLVM splits vectors to
-the width that the processor has, and turns a gather into single loads where there is no such instruction. They
-can only be called from compiled code.
+Numba has no vector type, and LLVM does not vectorise loops that look up tables. The functions here emit
+LLVM's portable vector instructions, so that one source runs well on AVX-512, AVX2 and NEON alike: LLVM splits
+vectors to the width that the processor has, and turns a gather into single loads where there is no such
+instruction. They can only be called from compiled code.
 """
 
 # Numba reads the signatures of overloads itself, and wants them without annotations.

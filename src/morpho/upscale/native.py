@@ -122,16 +122,20 @@ def _read(path: Path) -> tuple[bytes, str]:
         OSError: there is no such file, or others may have written it.
         ValueError: the file is damaged.
     """
-    for place in (path.parent, path):
-        status = place.stat()
-        if os.name == "posix" and (status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o022):
-            raise PermissionError(f"{place} can be written by others: it is not used")
-    content = path.read_bytes()
+    _check_private(path.parent, path.parent.stat())
+    with path.open("rb") as file:
+        _check_private(path, os.fstat(file.fileno()))
+        content = file.read()
     digest, body = content[:_DIGEST], content[_DIGEST:]
     if hashlib.sha256(body).digest() != digest:
         raise ValueError(f"{path} is damaged: it is not used")
     name, _, code = body.partition(b"\0")
     return code, name.decode()
+
+
+def _check_private(place: Path, status: os.stat_result) -> None:
+    if os.name == "posix" and (status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o022):
+        raise PermissionError(f"{place} can be written by others: it is not used")
 
 
 def _address(code: bytes, name: str) -> int:

@@ -1,8 +1,8 @@
 """Plain pointers for Numba, and how functions are compiled that need nothing from Python.
 
-Code that is built of pointers, whole numbers and vectors alone, all in one function, can neither raise nor count
-references. LLVM then drops what Numba adds for both, and the rest can be kept and loaded without it (see
-``native``).
+Code that is built of pointers, whole numbers and vectors alone, all in one function, can neither raise nor
+count references. LLVM then drops what Numba adds for both, and the rest can be kept and loaded without Numba
+(see ``native``).
 """
 
 # Numba reads the signatures of overloads itself, and wants them without annotations.
@@ -19,7 +19,7 @@ from numba import extending, types
 
 __all__ = ["OPTIONS", "code", "intrinsic", "jit", "overload"]
 
-#: For functions that may not raise: divisors are never 0, and calls end up in one function, where LLVM sees it.
+#: For functions that cannot raise: divisors are never 0, and all calls end up in one function.
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "forceinline": True}
 # Numba's own types describe these decorators as Python sees them, not as compiled code calls what they make.
 jit: Any = numba.njit(**OPTIONS)
