@@ -13,8 +13,8 @@ import pytest
 from morpho.upscale import native
 
 #: A function that writes a number to where its argument points.
-CODE = 'define void @"put it"(ptr %p) {{ store i64 {number}, ptr %p ret void }}'
-OUTSIDE = 'declare void @elsewhere(ptr) define void @"put it"(ptr %p) { call void @away(ptr %p) ret void }'
+CODE = 'define void @"put"(ptr %p) {{ store i64 {number}, ptr %p ret void }}'
+OUTSIDE = 'declare void @f(ptr) define void @"put"(ptr %p) { call void @f(ptr %p) ret void }'
 
 prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
@@ -36,7 +36,7 @@ class Compiler:
     def build(self) -> SimpleNamespace:
         self.builds += 1
         address = ctypes.cast(CALLBACK, ctypes.c_void_p).value
-        return SimpleNamespace(native_name="put it", address=address, inspect_llvm=lambda: self.code)
+        return SimpleNamespace(native_name="put", address=address, inspect_llvm=lambda: self.code)
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ class _Job:
         self.spare: list[_WorkSpace] = []
 
     def default_band_rows(self, workers: int) -> int:
-        """Whole tiles, four bands per thread: one that loses its core for a while does not hold up the rest."""
+        """Whole tiles, four bands per thread: one that loses its core does not hold up the others."""
         tiles = -(-self.image.shape[0] // self.tile_rows)
         return self.tile_rows * max(1, tiles // (4 * workers))
 

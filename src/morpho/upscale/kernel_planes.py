@@ -96,12 +96,16 @@ def mirror(states, stride, origin, low, high, size):
 def carry_rest(rests, rows, columns, stride, states, child_rests, factor):
     """Take the offset of one off the children, and hand them their parents' remainders unless clipped."""
     for y in range(rows * factor):
-        j = (REACH + y) * stride + LEFT
-        for x in range(columns * factor):
-            value = states[j + x]
-            clipped = value == 0 or value > TOP
-            child_rests[j + x] = uint16(0) if clipped else rests[(y // factor) * stride + x // factor]
-            states[j + x] = uint16(min(max(value, 1) - 1, TOP))
+        parent = (y // factor) * stride
+        child = (REACH + y) * stride + LEFT
+        for x in range(columns):
+            rest = rests[parent + x]
+            for _ in range(factor):
+                value = states[child]
+                clipped = value == 0 or value > TOP
+                child_rests[child] = uint16(0) if clipped else rest
+                states[child] = uint16(min(max(value, 1) - 1, TOP))
+                child += 1
 
 
 @jit
