@@ -38,6 +38,16 @@ VERBS = (
     Verb("info", "morpho.cli.info:info", "Say what a file is: an artefact's card, a picture's properties."),
     Verb("check", "morpho.cli.check:check", "Report versions, processor, GPU, caches of this installation."),
     Verb("cite", "morpho.cli.cite:cite", "Print the BibTeX of the papers behind the verbs."),
+    Verb("demo", "morpho.cli.demo:demo", "Upscale a photograph that is shipped, and time it."),
+    Verb(
+        "train upscale", "morpho.cli.train_upscale:train_upscale", "Make upscaling tables from photographs."
+    ),
+    Verb(
+        "eval upscale",
+        "morpho.cli.eval_upscale:eval_upscale",
+        "Measure PSNR and SSIM on a folder of pictures.",
+    ),
+    Verb("bench upscale", "morpho.cli.bench_upscale:bench_upscale", "Time upscaling beside other ways."),
 )
 
 #: The first words of two-word verbs.

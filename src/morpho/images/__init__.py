@@ -15,6 +15,7 @@ from morpho.images.metrics import ssim_y as ssim_y
 from morpho.images.picture import Picture as Picture
 from morpho.images.resize import imresize as imresize
 from morpho.images.resize import modcrop as modcrop
+from morpho.images.sample import sample as sample
 
 __all__ = [
     "SUFFIXES",
@@ -28,6 +29,7 @@ __all__ = [
     "psnr",
     "psnr_y",
     "read",
+    "sample",
     "srgb_to_lab",
     "ssim",
     "ssim_y",

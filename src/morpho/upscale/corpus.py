@@ -9,12 +9,28 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from morpho.errors import DataError, ImageError
-from morpho.images import SUFFIXES, imresize, modcrop, read
+from morpho.errors import DataError, ImageError, InputError
+from morpho.images import SUFFIXES, imresize, modcrop, psnr_y, read
+from morpho.upscale.kernel import upscale
+from morpho.upscale.tables import Tables
 
-__all__ = ["Pair", "crops", "make_pairs", "read_photos", "sample", "split", "vary"]
+__all__ = [
+    "Pair",
+    "Photo",
+    "crops",
+    "find_pictures",
+    "held_psnr",
+    "make_pairs",
+    "prepare",
+    "read_photos",
+    "sample",
+    "split",
+    "vary",
+]
 
 Photo = NDArray[np.uint8]
+#: The purpose of the random variations: every random draw of a run has a stream of its own, [seed, purpose, ...].
+_VARY = 1
 
 
 @dataclass(frozen=True)
@@ -30,21 +46,28 @@ class Pair:
     high: Photo
 
 
+def find_pictures(folder: Path | str) -> list[Path]:
+    """List the pictures of a folder (not of its sub-folders) by name.
+
+    Raises:
+        DataError: the folder is missing or holds none.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no folder: give a folder of pictures")
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not found:
+        raise DataError(f"{folder} holds no picture ({', '.join(sorted(SUFFIXES))}): give a folder that does")
+    return found
+
+
 def read_photos(folders: Iterable[Path | str]) -> list[Photo]:
-    """Read every picture of the folders (not of their sub-folders), by name, as ``(H, W, C)`` uint8 without alpha.
+    """Read every picture of the folders, by name, as ``(H, W, C)`` uint8 without alpha.
 
     Raises:
         DataError: a folder is missing, holds no picture, or one that cannot be read or has 16 bits.
     """
-    photos = []
-    for folder in map(Path, folders):
-        if not folder.is_dir():
-            raise DataError(f"{folder} is no folder: give folders of training photographs")
-        files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
-        if not files:
-            raise DataError(f"{folder} holds no picture ({', '.join(sorted(SUFFIXES))}): give a folder that does")
-        photos += [_read(path) for path in files]
-    return photos
+    return [_read(path) for folder in folders for path in find_pictures(folder)]
 
 
 def _read(path: Path) -> Photo:
@@ -97,7 +120,9 @@ def _curve(generator: np.random.Generator) -> Photo:
     if generator.random() < 0.5:
         tones = tones ** np.exp(generator.uniform(-0.5, 0.5))
     contrast, pivot = np.exp(generator.uniform(-0.5, 0.5)), generator.uniform(0, 1)
-    return np.rint(255 * np.clip((tones - pivot) * contrast + pivot, 0, 1)).astype(np.uint8)
+    tones = np.clip((tones - pivot) * contrast + pivot, 0, 1)
+    curve: Photo = np.rint(255 * tones).astype(np.uint8)
+    return curve
 
 
 def make_pairs(photos: Iterable[Photo], scale: int) -> list[Pair]:
@@ -110,6 +135,35 @@ def make_pairs(photos: Iterable[Photo], scale: int) -> list[Pair]:
         low = imresize(high, size=(high.shape[0] // scale, high.shape[1] // scale))
         pairs.append(Pair(*(np.ascontiguousarray(p.transpose(2, 0, 1)) for p in (low, high))))
     return pairs
+
+
+def prepare(
+    photos: Sequence[Photo], scale: int, *, variations: int, held_every: int, seed: int
+) -> tuple[list[Pair], list[Pair]]:
+    """Make the pairs to train on, varied copies included, and the held-out pairs to select by.
+
+    Raises:
+        InputError: there are too few photos to hold one out.
+    """
+    kept, held = split(photos, held_every=held_every)
+    varied = [
+        vary(photo, np.random.default_rng([seed, _VARY, number, copy]))
+        for copy in range(variations)
+        for number, photo in enumerate(kept)
+    ]
+    pairs, held_pairs = make_pairs([*kept, *varied], scale), make_pairs(held, scale)
+    if not held_pairs:
+        raise InputError(f"{len(photos)} photos are too few to hold out one in {held_every}: give more")
+    return pairs, held_pairs
+
+
+def held_psnr(tables: Tables, pairs: Sequence[Pair]) -> float:
+    """Mean PSNR of luma over pairs, ``scale`` pixels of border cut, in dB."""
+    values = [
+        psnr_y(upscale(p.low.transpose(1, 2, 0), tables), p.high.transpose(1, 2, 0), border=tables.scale)
+        for p in pairs
+    ]
+    return float(np.mean(values))
 
 
 def sample(pairs: Sequence[Pair], pixels: int, generator: np.random.Generator) -> list[Pair]:

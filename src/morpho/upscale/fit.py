@@ -12,53 +12,110 @@ the end. A stage that is not the last is fitted to the photo shrunk to its own s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from morpho.console import track
+from morpho.errors import InputError
 from morpho.images import imresize
-from morpho.upscale.corpus import Pair
+from morpho.upscale.corpus import Pair, Photo, held_psnr, prepare, sample
 from morpho.upscale.kernel import upscale
 from morpho.upscale.linear import LinearStage
 from morpho.upscale.tables import Stage, Tables
 
-__all__ = ["conjugate_gradients", "fit", "smoothness_product"]
+__all__ = ["FitRecipe", "conjugate_gradients", "fit", "fit_photos", "smoothness_product"]
 
 Floats = NDArray[np.float64]
 
 
-def fit(
-    pairs: Sequence[Pair],
-    factors: Sequence[int],
-    *,
-    iterations: int = 40,
-    ridge: float = 1.0,
-    smoothness: float = 8.0,
-    threads: int | None = None,
-) -> Tables:
+@dataclass(frozen=True, kw_only=True)
+class FitRecipe:
+    """How to fit.
+
+    Attributes:
+        factors: the stages' factors; (2, 2) is HKLUT-S, (2, 1, 2) HKLUT-L.
+        iterations: of conjugate gradients, per stage.
+        ridge: weight of the squared entries, in pixels.
+        smoothness: weight of the squared differences of neighbouring entries, in pixels.
+        variations: copies of each photo with other tones and sizes, see `morpho.upscale.corpus.vary`.
+        megapixels: at most so many million high-resolution values, of photos drawn at random: more cost time and
+            memory (14 bytes each) and gain little.
+        held_every: one photo in so many is held out to measure by.
+        seed: of everything random.
+
+    Raises:
+        InputError: a value is out of range.
+    """
+
+    factors: tuple[int, ...] = (2, 2)
+    iterations: int = 40
+    ridge: float = 1.0
+    smoothness: float = 8.0
+    variations: int = 1
+    megapixels: float = 16.0
+    held_every: int = 20
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.factors or any(factor not in (1, 2, 3, 4) for factor in self.factors):
+            raise InputError(f"the stage factors {self.factors} are not supported: use factors of 1 to 4")
+        if self.iterations < 1 or self.held_every < 2 or self.megapixels <= 0:
+            raise InputError("iterations must be at least 1, held_every at least 2, megapixels positive")
+        if min(self.ridge, self.smoothness, self.variations) < 0:
+            raise InputError("ridge, smoothness and variations must not be negative")
+
+
+def fit_photos(
+    recipe: FitRecipe, photos: Sequence[Photo], *, threads: int | None = None
+) -> tuple[Tables, float]:
+    """Fit tables to photographs; return them with their PSNR of luma on held-out photos, in dB.
+
+    Args:
+        recipe: how.
+        photos: ``(H, W, C)`` uint8.
+        threads: how many threads; by default one per usable core.
+
+    Raises:
+        InputError: there are too few photos to hold one out.
+    """
+    pairs, held = prepare(
+        photos,
+        prod(recipe.factors),
+        variations=recipe.variations,
+        held_every=recipe.held_every,
+        seed=recipe.seed,
+    )
+    drawn = sample(pairs, int(1e6 * recipe.megapixels), np.random.default_rng([recipe.seed, _SAMPLE]))
+    tables = fit(recipe, drawn, threads=threads)
+    return tables, held_psnr(tables, held)
+
+
+def fit(recipe: FitRecipe, pairs: Sequence[Pair], *, threads: int | None = None) -> Tables:
     """Fit the tables of all stages to pairs of pictures.
 
     Args:
-        pairs: low- and high-resolution pictures; their scale must be the product of ``factors``.
-        factors: the stages' factors, such as ``(2, 2)``.
-        iterations: of conjugate gradients, per stage.
-        ridge: weight of the squared entries, in pixels.
-        smoothness: weight of their squared differences, in pixels.
+        recipe: how; its ``factors`` must multiply to the scale of the pairs.
+        pairs: low- and high-resolution pictures.
         threads: how many threads; by default one per usable core.
 
     Returns:
         Tables that mirror with the picture.
     """
     stages: list[Stage] = []
-    for number, factor in enumerate(factors, start=1):
-        remaining = prod(factors[number:])
+    for number, factor in enumerate(recipe.factors, start=1):
+        remaining = prod(recipe.factors[number:])
         where, wanted = _equations(pairs, stages, factor, remaining, threads)
-        label = f"stage {number} of {len(factors)}"
-        values = _solve(LinearStage.of(factor), where, wanted, iterations, ridge, smoothness, threads, label)
-        stages.append(LinearStage.of(factor).to_stage(values))
+        label = f"stage {number} of {len(recipe.factors)}"
+        linear = LinearStage.of(factor)
+        stages.append(linear.to_stage(_solve(linear, where, wanted, recipe, threads, label)))
     return Tables(tuple(stages))
+
+
+#: The purpose of the random draw of photos, see `morpho.upscale.corpus`.
+_SAMPLE = 3
 
 
 def _equations(
@@ -86,8 +143,9 @@ def _state(low: NDArray[np.uint8], stages: Sequence[Stage], threads: int | None)
     """
     if not stages:
         return 6 * low.astype(np.int32)
-    wide = upscale(low.transpose(1, 2, 0).astype(np.uint16) * np.uint16(257), Tables(tuple(stages)), threads=threads)
-    return np.rint(wide.transpose(2, 0, 1) * (6 / 257)).astype(np.int32)
+    wide = low.transpose(1, 2, 0).astype(np.uint16) * np.uint16(257)
+    levels = upscale(wide, Tables(tuple(stages)), threads=threads).astype(np.float64) * (6 / 257)
+    return np.rint(levels.transpose(2, 0, 1)).astype(np.int32)
 
 
 def _shrink(high: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
@@ -106,9 +164,7 @@ def _solve(
     linear: LinearStage,
     where: NDArray[np.uint16],
     wanted: NDArray[np.float32],
-    iterations: int,
-    ridge: float,
-    smoothness: float,
+    recipe: FitRecipe,
     threads: int | None,
     label: str,
 ) -> Floats:
@@ -118,14 +174,15 @@ def _solve(
 
     def normal(values: Floats) -> Floats:
         products = gram(where, _pad_columns(linear.rows(values)), threads=threads)[:, :block]
-        regular = ridge * linear.multiplicity * values + smoothness * smoothness_product(linear, values)
+        regular = recipe.ridge * linear.multiplicity * values
+        regular += recipe.smoothness * smoothness_product(linear, values)
         return linear.gather_gradient(products) + regular
 
     right = linear.gather_gradient(scatter(where, wanted, threads=threads)[:, :block])
     reads = np.bincount(where.ravel(), minlength=len(linear.positions)).astype(np.float64)
     visits = linear.gather_gradient(np.repeat(reads[:, None], block, axis=1))
-    diagonal = visits + (ridge + 6 * smoothness) * linear.multiplicity
-    return conjugate_gradients(normal, right, diagonal, iterations, label=label)
+    diagonal = visits + (recipe.ridge + 6 * recipe.smoothness) * linear.multiplicity
+    return conjugate_gradients(normal, right, diagonal, recipe.iterations, label=label)
 
 
 def smoothness_product(linear: LinearStage, values: Floats) -> Floats:

@@ -70,7 +70,12 @@ def gram(where: Addresses, rows: Floats, *, threads: int | None = None) -> NDArr
 
 
 def pull_slopes(
-    where: Addresses, slopes: Floats, errors: Floats, shape: tuple[int, int, int], *, threads: int | None = None
+    where: Addresses,
+    slopes: Floats,
+    errors: Floats,
+    shape: tuple[int, int, int],
+    *,
+    threads: int | None = None,
 ) -> Floats:
     """Gradient of the pixels through the MSB entries that they select, given each entry's slope.
 

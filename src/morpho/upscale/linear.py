@@ -79,11 +79,12 @@ class LinearStage:
 
     def rows(self, values: Floats) -> NDArray[np.float32]:
         """Spread values in sixths of a grey level over the rows: ``(ROWS, u * u)``."""
-        return values.astype(np.float32)[self.positions]
+        rows: NDArray[np.float32] = values.astype(np.float32)[self.positions]
+        return rows
 
     def gather_gradient(self, rows: NDArray[np.floating]) -> Floats:
         """Undo `rows` in the sense of its transpose: the sum over all places of each value."""
-        return np.bincount(self.positions.ravel(), rows.ravel(), minlength=self.size)
+        return np.bincount(self.positions.ravel(), rows.ravel(), minlength=self.size).astype(np.float64)
 
     def split(self, values: NDArray[np.generic]) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
         """Lay the values out as MSB ``(3, 4096, u, u)`` and LSB tables ``(2, 256, u, u)``."""

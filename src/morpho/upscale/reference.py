@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morpho.errors import InputError
-from morpho.upscale.tables import LSB_KERNELS, LSB_WEIGHT, MSB_KERNELS, MSB_WEIGHT, Stage, Tables, rotate_offset
+from morpho.upscale.tables import (
+    LSB_KERNELS,
+    LSB_WEIGHT,
+    MSB_KERNELS,
+    MSB_WEIGHT,
+    Stage,
+    Tables,
+    rotate_offset,
+)
 
 __all__ = ["check_image", "upscale"]
 
@@ -70,7 +78,8 @@ def _run_stage(state: NDArray[np.int32], stage: Stage, unit: int) -> NDArray[np.
     children = state[..., None, None] + unit * total
     height, width, channels = state.shape
     spread = children.transpose(0, 3, 1, 4, 2).reshape(height * factor, width * factor, channels)
-    return np.clip(spread, 0, 6 * 255 * unit)
+    clipped: NDArray[np.int32] = np.clip(spread, 0, 6 * 255 * unit)
+    return clipped
 
 
 def _look_up(

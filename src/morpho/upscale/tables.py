@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from morpho.errors import ArtifactError
 
-__all__ = ["LSB_KERNELS", "MSB_KERNELS", "MSB_WEIGHT", "LSB_WEIGHT", "Stage", "Tables", "rotate_offset"]
+__all__ = ["LSB_KERNELS", "LSB_WEIGHT", "MSB_KERNELS", "MSB_WEIGHT", "Stage", "Tables", "rotate_offset"]
 
 Offset = tuple[int, int]
 

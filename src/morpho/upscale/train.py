@@ -12,29 +12,26 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from morpho.atomic import replacing
 from morpho.console import progress
 from morpho.errors import ArtifactError, InputError
-from morpho.images import psnr_y
 from morpho.training import Processes, processes
-from morpho.upscale.corpus import Pair, crops, make_pairs, split, vary
-from morpho.upscale.kernel import upscale
+from morpho.upscale.corpus import Pair, Photo, crops, held_psnr, prepare
 from morpho.upscale.linear import LinearStage
 from morpho.upscale.model import Model, NetworkStage, TableStage
 from morpho.upscale.tables import Tables
 
-__all__ = ["Recipe", "held_psnr", "prepare", "train"]
+__all__ = ["RECIPES", "Recipe", "train"]
 
 Mode = Literal["network", "finetune"]
 
@@ -78,7 +75,9 @@ class Recipe:
             raise InputError(f"the stage factors {self.factors} are not supported: use factors of 1 to 4")
         if min(self.steps, self.batch, self.crop, self.held_every - 1) < 1:
             raise InputError("steps, batch and crop must be at least 1, and held_every at least 2")
-        if not (self.learning_rate > 0 and 0 <= self.average < 1 and self.slope >= 0 and self.variations >= 0):
+        if not (
+            self.learning_rate > 0 and 0 <= self.average < 1 and self.slope >= 0 and self.variations >= 0
+        ):
             raise InputError(
                 "learning_rate must be positive, average in 0..1, slope and variations not negative"
             )
@@ -89,31 +88,21 @@ class Recipe:
         return math.prod(self.factors)
 
 
-def prepare(
-    photos: Sequence[NDArray[np.uint8]], scale: int, *, variations: int, held_every: int, seed: int
-) -> tuple[list[Pair], list[Pair]]:
-    """Make the pairs to train on, varied copies included, and the held-out pairs to select by."""
-    kept, held = split(photos, held_every=held_every)
-    varied = [
-        vary(photo, np.random.default_rng([seed, _VARY, number, copy]))
-        for copy in range(variations)
-        for number, photo in enumerate(kept)
-    ]
-    return make_pairs([*kept, *varied], scale), make_pairs(held, scale)
+def _network(factors: tuple[int, ...]) -> Recipe:
+    return Recipe(factors=factors, mode="network", learning_rate=5e-4)
 
 
-def held_psnr(tables: Tables, pairs: Sequence[Pair]) -> float:
-    """Mean PSNR of luma over pairs, ``scale`` pixels of border cut, in dB."""
-    values = [
-        psnr_y(upscale(p.low.transpose(1, 2, 0), tables), p.high.transpose(1, 2, 0), border=tables.scale)
-        for p in pairs
-    ]
-    return float(np.mean(values))
+def _finetune(factors: tuple[int, ...]) -> Recipe:
+    return Recipe(factors=factors, mode="finetune")
+
+
+#: The default recipe of each mode.
+RECIPES: dict[Mode, Callable[[tuple[int, ...]], Recipe]] = {"network": _network, "finetune": _finetune}
 
 
 def train(
     recipe: Recipe,
-    photos: Sequence[NDArray[np.uint8]],
+    photos: Sequence[Photo],
     *,
     start: Tables | None = None,
     folder: Path | str,
@@ -145,8 +134,6 @@ def train(
         held_every=recipe.held_every,
         seed=recipe.seed,
     )
-    if not held:
-        raise InputError(f"{len(photos)} photos are too few to hold out one in {recipe.held_every}: give more")
     with processes(device) as joined:
         run = _Run(recipe, _model(recipe, start), joined, folder)
         if resume:
@@ -163,8 +150,8 @@ def train(
         return run.best_tables(), run.best
 
 
-#: Purposes of random numbers, so that no two draws of a run share a stream.
-_VARY, _CROP = 1, 2
+#: The purpose of the random crops, see `morpho.upscale.corpus`.
+_CROP = 2
 
 
 def _model(recipe: Recipe, start: Tables | None) -> Model:
@@ -193,16 +180,22 @@ class _Run:
         self.step, self.best, self.started = 0, -math.inf, time.monotonic()
         self.best_state = self._mean_state()
 
+    @property
+    def _mean_model(self) -> Model:
+        return cast(Model, self.mean.module)
+
     def advance(self, pairs: Sequence[Pair]) -> torch.Tensor:
         """Do one step; return its loss in squared grey levels."""
         generator = np.random.default_rng([self.recipe.seed, _CROP, self.step])
         drawn = crops(pairs, self.recipe.batch, self.recipe.crop, generator)
         low, high = (self.joined.share(torch.from_numpy(part)) for part in drawn)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.learning_rate * (1 + math.cos(math.pi * self.step / self.recipe.steps)) / 2
+            group["lr"] = (
+                self.recipe.learning_rate * (1 + math.cos(math.pi * self.step / self.recipe.steps)) / 2
+            )
         loss = nn.functional.mse_loss(self.wrapped(low), high.float())
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimizer.step()
         self._clamp()
         self.mean.update_parameters(self.model)
@@ -220,7 +213,7 @@ class _Run:
         """Measure the running mean on the held-out photos; the first process keeps the best, and writes."""
         if not self.joined.first:
             return
-        value = held_psnr(self.mean.module.tables(), held)
+        value = held_psnr(self._mean_model.tables(), held)
         if value > self.best:
             self.best, self.best_state = value, self._mean_state()
         line = {
@@ -235,16 +228,17 @@ class _Run:
         self._checkpoint()
 
     def best_tables(self) -> Tables:
-        self.mean.module.load_state_dict(self.best_state)
-        tables: Tables = self.mean.module.tables()
-        return tables
+        self._mean_model.load_state_dict(self.best_state)
+        return self._mean_model.tables()
 
     def restore(self) -> None:
         path = self.folder / "checkpoint.pt"
         try:
             state = torch.load(path, map_location=self.joined.device, weights_only=True)
         except OSError as error:
-            raise ArtifactError(f"{path} cannot be read ({error.strerror}): start without --resume") from error
+            raise ArtifactError(
+                f"{path} cannot be read ({error.strerror}): start without --resume"
+            ) from error
         if state["recipe"] != _plain(self.recipe):
             raise ArtifactError(f"{path} is of a run with another recipe: repeat its options, or start anew")
         self.model.load_state_dict(state["model"])
@@ -266,7 +260,7 @@ class _Run:
             torch.save(state, file)
 
     def _mean_state(self) -> dict[str, torch.Tensor]:
-        return {name: tensor.clone() for name, tensor in self.mean.module.state_dict().items()}
+        return {name: tensor.clone() for name, tensor in self._mean_model.state_dict().items()}
 
 
 def _plain(recipe: Recipe) -> dict[str, Any]:

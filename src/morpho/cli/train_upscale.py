@@ -1,0 +1,166 @@
+"""``morpho train upscale``: tables from photographs, in one of three ways."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, fields, replace
+from math import prod
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from morpho.artifacts import Card
+from morpho.console import format_bytes, format_seconds, note
+from morpho.errors import InputError, OutputExistsError, require
+from morpho.machine import current_commit
+from morpho.records import Stopwatch
+from morpho.upscale import files
+from morpho.upscale.corpus import Photo, find_pictures, read_photos
+from morpho.upscale.fit import FitRecipe, fit_photos
+from morpho.upscale.tables import Tables
+from morpho.upscale.upscaler import Upscaler
+
+__all__ = ["train_upscale"]
+
+#: The factors of a scale where none are given: HKLUT-S.
+_FACTORS = {2: (2,), 3: (3,), 4: (2, 2)}
+
+
+def train_upscale(
+    mode: Literal["fit", "network", "finetune"],
+    photos: list[Path],
+    /,
+    *,
+    output: Annotated[Path, Parameter(name=("--output", "-o"))],
+    scale: Annotated[int, Parameter(name=("--scale", "-s"))] = 4,
+    factors: str | None = None,
+    start: str | None = None,
+    steps: int | None = None,
+    batch: int | None = None,
+    crop: int | None = None,
+    learning_rate: float | None = None,
+    slope: float | None = None,
+    variations: int | None = None,
+    smoothness: float | None = None,
+    megapixels: float | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Make tables for `morpho upscale` from folders of photographs.
+
+    fit solves a sparse least-squares problem: no network, no torch, a minute. network trains the paper's
+    networks with their tables in the loop. finetune trains the entries of given tables. The last two need
+    `pip install "morpho[torch]"`, run under torchrun too, and can be stopped and resumed: their checkpoint
+    and log.jsonl are in OUTPUT.run. Options left out take the recipe's defaults.
+
+    Args:
+        mode: fit, network or finetune.
+        photos: Folders of photographs; never a test set.
+        output: The file to write, NAME.safetensors.
+        scale: 2, 3 or 4, where --factors is not given.
+        factors: The stages' factors, such as 2,2 or 2,1,2.
+        start: finetune: tables to start from, a name or file.
+        steps: network, finetune: gradient steps.
+        batch: network, finetune: crops per step.
+        crop: network, finetune: low-resolution pixels per side of a crop.
+        learning_rate: network, finetune: of Adam, at the start.
+        slope: network, finetune: weight of the gradient through the nibbles; 0 is the published form.
+        variations: Copies of each photo with other tones and sizes.
+        smoothness: fit: weight of the differences between neighbouring entries.
+        megapixels: fit: at most so many million high-resolution values.
+        seed: Of everything random.
+        device: network, finetune: auto, cpu, cuda or mps.
+        threads: fit: how many threads; by default one per core.
+        resume: network, finetune: continue from the checkpoint.
+        overwrite: Replace an existing OUTPUT.
+    """
+    if output.exists() and not overwrite:
+        raise OutputExistsError(f"{output} exists already: choose another name or add --overwrite")
+    if output.suffix != ".safetensors":
+        raise InputError(f"the output {output} must end in .safetensors")
+    chosen = _factors(factors, scale)
+    given = {
+        name: value
+        for name, value in {
+            "steps": steps, "batch": batch, "crop": crop, "learning_rate": learning_rate, "slope": slope,
+            "variations": variations, "smoothness": smoothness, "megapixels": megapixels, "seed": seed,
+        }.items()
+        if value is not None
+    }  # fmt: skip
+    watch = Stopwatch()
+    pictures = read_photos(photos)
+    if mode == "fit":
+        recipe = _recipe(FitRecipe(factors=chosen), given, mode)
+        tables, held = fit_photos(recipe, pictures, threads=threads)
+    else:
+        tables, held, recipe = _by_gradients(mode, chosen, given, pictures, start, output, resume, device)
+    if os.environ.get("RANK", "0") != "0":
+        return  # under torchrun, the first process alone writes
+    card = Card(
+        kind=files.KIND,
+        name=output.stem,
+        version="1",
+        licence="Apache-2.0",
+        recipe={"mode": mode, **_plain(recipe), **({"start": start} if start else {})},
+        data=[f"{folder.resolve().name} ({len(find_pictures(folder))} photographs)" for folder in photos],
+        seed=recipe.seed,
+        numbers={"held_psnr_y": round(held, 4)},
+        commit=current_commit(),
+    )
+    files.save(output, tables, card, overwrite=overwrite)
+    note(
+        f"{output}: factors {','.join(map(str, chosen))}, tables of {format_bytes(tables.nbytes)}, "
+        f"{held:.3f} dB on held-out photos, {format_seconds(watch.seconds)}"
+    )
+
+
+def _by_gradients(
+    mode: Literal["network", "finetune"],
+    factors: tuple[int, ...],
+    given: dict[str, Any],
+    pictures: list[Photo],
+    start: str | None,
+    output: Path,
+    resume: bool,
+    device: str,
+) -> tuple[Tables, float, Any]:
+    require("torch", "torch")
+    from morpho.upscale import train
+
+    recipe = _recipe(train.RECIPES[mode](factors), given, mode)
+    begin = None if start is None else Upscaler.load(start).tables
+    folder = output.with_suffix(".run")
+    tables, held = train.train(recipe, pictures, start=begin, folder=folder, resume=resume, device=device)
+    return tables, held, recipe
+
+
+def _factors(text: str | None, scale: int) -> tuple[int, ...]:
+    if text is None:
+        if scale not in _FACTORS:
+            raise InputError(f"scale {scale} is not supported: use 2, 3 or 4, or give --factors")
+        return _FACTORS[scale]
+    try:
+        factors = tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"--factors {text!r} is no list of whole numbers: give for example 2,1,2") from error
+    if not all(1 <= factor <= 4 for factor in factors) or prod(factors) not in (2, 3, 4):
+        raise InputError(f"--factors {text} is not supported: factors of 1 to 4 with a product of 2, 3 or 4")
+    return factors
+
+
+def _recipe(recipe: Any, given: dict[str, Any], mode: str) -> Any:
+    known = {field.name for field in fields(recipe)}
+    for name in given:
+        if name not in known:
+            raise InputError(
+                f"--{name.replace('_', '-')} is no option of {mode}: see `morpho train upscale --help`"
+            )
+    return replace(recipe, **given)
+
+
+def _plain(recipe: Any) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(recipe).items()}
