@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,7 +28,7 @@ CALLBACK = prototype(built_here)
 
 
 class Compiler:
-    """Stands in for a module whose ``build()`` calls Numba; its function writes -1, the kept one writes 42."""
+    """Stands in for a module that calls Numba: what it builds writes -1, what is kept writes 42."""
 
     def __init__(self, code: str) -> None:
         self.code = code
@@ -54,15 +55,15 @@ def outcome(*sources: Path) -> int:
     return number.value
 
 
-def kept(tmp_path: Path) -> Path:
-    (file,) = (tmp_path / "cache").iterdir()
+def kept(folder: Path) -> Path:
+    (file,) = folder.iterdir()
     return file
 
 
 def test_code_is_compiled_once(compiler: Compiler, tmp_path: Path) -> None:
     assert [outcome() for _ in range(3)] == [-1, 42, 42]
     assert compiler.builds == 1
-    assert kept(tmp_path).name.startswith("tests_compiler-")
+    assert kept(native.cache_folder()).name.startswith("tests_compiler-")
 
 
 def test_changed_sources_are_compiled_anew(compiler: Compiler, tmp_path: Path) -> None:
@@ -92,16 +93,16 @@ def test_another_processor_or_version_is_compiled_for(
 @pytest.mark.parametrize("keep", [0, 10, 40, -1])
 def test_a_cut_file_is_replaced(compiler: Compiler, tmp_path: Path, keep: int) -> None:
     outcome()
-    file = kept(tmp_path)
+    file = kept(native.cache_folder())
     file.write_bytes(file.read_bytes()[:keep])
     assert [outcome(), outcome()] == [-1, 42]
 
 
 def test_a_changed_byte_is_noticed(compiler: Compiler, tmp_path: Path) -> None:
     outcome()
-    content = bytearray(kept(tmp_path).read_bytes())
+    content = bytearray(kept(native.cache_folder()).read_bytes())
     content[len(content) // 2] ^= 1
-    kept(tmp_path).write_bytes(content)
+    kept(native.cache_folder()).write_bytes(content)
     assert [outcome(), outcome()] == [-1, 42]
 
 
@@ -109,7 +110,7 @@ def test_a_changed_byte_is_noticed(compiler: Compiler, tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", [0o020, 0o002])
 def test_what_others_can_write_is_not_used(compiler: Compiler, tmp_path: Path, mode: int) -> None:
     outcome()
-    file = kept(tmp_path)
+    file = kept(native.cache_folder())
     file.chmod(0o644 | mode)
     assert outcome() == -1
     assert outcome() == 42  # written anew, with its own mode
@@ -138,12 +139,22 @@ def test_works_without_a_place_to_keep_code(
     assert [outcome(), outcome()] == [-1, -1]
 
 
-def test_works_without_a_home(compiler: Compiler, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_home_the_temporary_folder_serves(
+    compiler: Compiler, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def homeless() -> Path:
         raise RuntimeError("no home")
 
-    monkeypatch.delenv("MORPHO_CACHE")
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.delenv("LOCALAPPDATA", raising=False)
+    for name in ("MORPHO_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", homeless)
-    assert outcome() == -1
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert [outcome(), outcome()] == [-1, 42]
+    assert kept(native.cache_folder()).is_relative_to(tmp_path)
+
+
+def test_a_read_only_home_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MORPHO_CACHE", raising=False)
+    assert native.cache_folder().parent != Path(tempfile.gettempdir())
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert native.cache_folder().parent == Path(tempfile.gettempdir())

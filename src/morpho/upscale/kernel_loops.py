@@ -184,9 +184,7 @@ def _prepare_pairs(along, across, nibbles, i, plane, d, ring, msb, lsb, stride):
 
 
 @jit
-def _run_group(
-    states, rows, columns, stride, along, across, nibbles, plane, ring, target, factor, group, offset
-):
+def _run_group(states, rows, columns, stride, along, across, nibbles, plane, ring, target, factor, group, offset):
     """One group of at most four children of every pixel.
 
     With ``offset``, children are one too large and clipped one later, which marks the clipped ones.

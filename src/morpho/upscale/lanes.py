@@ -89,9 +89,7 @@ def _shuffle(builder: Any, first: Any, second: Any, order: Iterable[int]) -> Any
 
 def _fill(builder: Any, vector: Any, scalar: Any) -> Any:
     """A vector whose lanes all hold ``scalar``, cut to their width."""
-    one = builder.insert_element(
-        ir.Constant(vector, ir.Undefined), builder.trunc(scalar, vector.element), I32(0)
-    )
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), builder.trunc(scalar, vector.element), I32(0))
     return _shuffle(builder, one, one, [0] * vector.count)
 
 
@@ -120,9 +118,7 @@ def _plus(left, right):
 @intrinsic
 def load_words(_context: Any, words: Any, index: Any) -> Any:
     """Eight words from ``words[index]`` on."""
-    return code(
-        LANES, (words, types.intp), lambda builder, words, index: _load(builder, words, index, LANE_VECTOR)
-    )
+    return code(LANES, (words, types.intp), lambda builder, words, index: _load(builder, words, index, LANE_VECTOR))
 
 
 @intrinsic
@@ -253,18 +249,14 @@ def split_nibbles(_context: Any, states: Any, index: Any, nibbles: Any, target: 
 
 
 @intrinsic(prefer_literal=True)
-def store_grey(
-    _context: Any, out: Any, target: Any, states: Any, index: Any, plane: Any, channels: Any
-) -> Any:
+def store_grey(_context: Any, out: Any, target: Any, states: Any, index: Any, plane: Any, channels: Any) -> Any:
     """Round 32 states of every channel to bytes, and write them interleaved to ``out[target]`` and on.
 
     The states of channel ``c`` begin at ``states[index + c * plane]``; ``channels`` is 1 to 4.
     """
     count = channels.literal_value
 
-    def emit(
-        builder: Any, out: Any, target: Any, states: Any, index: Any, plane: Any, _channels: Any
-    ) -> None:
+    def emit(builder: Any, out: Any, target: Any, states: Any, index: Any, plane: Any, _channels: Any) -> None:
         greys = []
         for _ in range(count):
             values = builder.add(_load(builder, states, index, LANE_VECTOR), _all(LANE_VECTOR, 3))

@@ -14,6 +14,7 @@ import hashlib
 import os
 import stat
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
@@ -33,19 +34,25 @@ _DIGEST = hashlib.sha256().digest_size
 def cache_folder() -> Path:
     """Where compiled code is kept: ``MORPHO_CACHE``, or ``morpho`` in the user's cache folder.
 
-    Raises:
-        RuntimeError: the user has no home folder.
+    Where the user has no such folder or cannot write there, it is one in the folder for temporary files.
     """
     chosen = os.environ.get("MORPHO_CACHE")
     if chosen:
         return Path(chosen)
+    with suppress(OSError, RuntimeError):  # the user has no home, or cannot look into it
+        base = _user_cache()
+        if os.access(next(place for place in (base, *base.parents) if place.exists()), os.W_OK):
+            return base / "morpho"
+    # Several users may share that folder; _check_private() keeps what is theirs out.
+    return Path(tempfile.gettempdir()) / (f"morpho-{os.geteuid()}" if os.name == "posix" else "morpho")
+
+
+def _user_cache() -> Path:
     if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "morpho"
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def load(module: str, sources: tuple[Path, ...], pointers: int) -> Callable[..., None]:

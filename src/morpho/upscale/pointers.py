@@ -65,11 +65,7 @@ def _get_item(pointer, index):
 
 @overload(operator.setitem)
 def _set_item(pointer, index, value):
-    return (
-        (lambda pointer, index, value: _set(pointer, index, value))
-        if isinstance(pointer, types.CPointer)
-        else None
-    )
+    return (lambda pointer, index, value: _set(pointer, index, value)) if isinstance(pointer, types.CPointer) else None
 
 
 @overload(operator.add)
