@@ -9,7 +9,6 @@ from cyclopts import CycloptsError, Parameter
 from cyclopts.validators import Number
 
 from morpho.cli.inputs import Shard
-from morpho.machine import cores
 
 __all__ = ["Inputs", "Options"]
 
@@ -79,7 +78,11 @@ class Options:
 
     def workers_for(self, jobs: int) -> int:
         """How many pictures to work on at a time."""
-        return max(1, min(self.workers or min(cores(), _MOST_WORKERS), jobs))
+        if jobs <= 1:
+            return 1  # without the 40 ms that the import below takes
+        from morpho.machine import cores
+
+        return min(self.workers or min(cores(), _MOST_WORKERS), jobs)
 
     def threads_for(self, jobs: int) -> int | None:
         """How many threads each picture gets; None for one per core."""
