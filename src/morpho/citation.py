@@ -52,9 +52,7 @@ _ALL = (
         kind="inproceedings",
         fields={
             "title": "Hundred-Kilobyte Lookup Tables for Efficient Single-Image Super-Resolution",
-            "author": (
-                "Huang, B. and Li, J. C. L. and Ran, J. and Li, B. and Zhou, J. and Yu, D. and Wong, N."
-            ),
+            "author": ("Huang, B. and Li, J. C. L. and Ran, J. and Li, B. and Zhou, J. and Yu, D. and Wong, N."),
             "booktitle": "IJCAI",
             "year": "2024",
             "pages": "857--865",

@@ -116,15 +116,11 @@ class Record:
         try:
             record = cls.from_json(path.read_text(encoding="utf-8"))
         except OSError as error:
-            raise DataError(
-                f"{path} cannot be read ({error.strerror}): run the command that measures it"
-            ) from error
+            raise DataError(f"{path} cannot be read ({error.strerror}): run the command that measures it") from error
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
         if record.name != path.stem:
-            raise DataError(
-                f"{path} holds the results {record.name!r}: a record's file is called as the record"
-            )
+            raise DataError(f"{path} holds the results {record.name!r}: a record's file is called as the record")
         return record
 
 

@@ -48,9 +48,7 @@ class Card:
     def __post_init__(self) -> None:
         for name, (fits, expected) in _CHECKS.items():
             if not fits(getattr(self, name)):
-                raise InputError(
-                    f"the field {name!r} of a card must be {expected}, not {getattr(self, name)!r:.80}"
-                )
+                raise InputError(f"the field {name!r} of a card must be {expected}, not {getattr(self, name)!r:.80}")
 
     def to_json(self) -> str:
         """Return the card as one line of JSON, the same for equal cards.
@@ -73,9 +71,7 @@ class Card:
         try:
             plain = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise ArtifactError(
-                f"the card is not JSON ({error}): the file was not written by morpho"
-            ) from error
+            raise ArtifactError(f"the card is not JSON ({error}): the file was not written by morpho") from error
         if not isinstance(plain, dict):
             raise ArtifactError("the card is not a JSON object: the file was not written by morpho")
         known = {f.name for f in fields(cls)}

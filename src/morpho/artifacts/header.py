@@ -79,8 +79,7 @@ def check_tensor_name(name: str) -> None:
     """
     if len(name) > 255 or not _NAME.fullmatch(name):
         raise ArtifactError(
-            f"the tensor name {name[:60]!r} is not allowed: names are words of letters, "
-            "digits, _ and - joined by dots"
+            f"the tensor name {name[:60]!r} is not allowed: names are words of letters, digits, _ and - joined by dots"
         )
 
 
@@ -88,9 +87,7 @@ def _read_text(file: BinaryIO, size: int) -> tuple[bytes, int]:
     """Return the header's bytes and the number of bytes after it."""
     prefix = file.read(8)
     if len(prefix) < 8:
-        raise ArtifactError(
-            "the file is too short to be a safetensors file: it is truncated or something else"
-        )
+        raise ArtifactError("the file is too short to be a safetensors file: it is truncated or something else")
     length = int.from_bytes(prefix, "little")
     if length > min(_LONGEST_HEADER, size - 8):
         raise ArtifactError(
@@ -103,16 +100,12 @@ def _parse(text: bytes, rest: int) -> Header:
     try:
         plain = json.loads(text.decode("utf-8"), object_pairs_hook=_no_duplicates)
     except (ValueError, RecursionError) as error:
-        raise ArtifactError(
-            f"the header is not JSON ({error!s:.80}): this is not a safetensors file"
-        ) from error
+        raise ArtifactError(f"the header is not JSON ({error!s:.80}): this is not a safetensors file") from error
     if not isinstance(plain, dict):
         raise ArtifactError("the header is not a JSON object: this is not a safetensors file")
     metadata = plain.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise ArtifactError(
-            "the header's metadata are not texts: the file was not written by a safetensors writer"
-        )
+        raise ArtifactError("the header's metadata are not texts: the file was not written by a safetensors writer")
     tensors = {name: _tensor(name, info) for name, info in plain.items()}
     ordered = dict(sorted(tensors.items(), key=lambda item: (item[1].begin, item[1].end)))
     _check_tiling(ordered, rest)
@@ -132,16 +125,10 @@ def _tensor(name: str, info: object) -> TensorInfo:
         raise ArtifactError(f"the entry of tensor {name!r} is not an object: the header is damaged")
     dtype, shape, offsets = info.get("dtype"), info.get("shape"), info.get("data_offsets")
     if not isinstance(dtype, str) or dtype not in ITEM_BYTES:
-        raise ArtifactError(
-            f"tensor {name!r} has the type {dtype!r:.20}: artefacts hold {', '.join(ITEM_BYTES)}"
-        )
+        raise ArtifactError(f"tensor {name!r} has the type {dtype!r:.20}: artefacts hold {', '.join(ITEM_BYTES)}")
     if not _are_sizes(shape) or len(shape) > _MOST_DIMENSIONS:
         raise ArtifactError(f"tensor {name!r} has the shape {shape!r:.60}: the header is damaged")
-    if (
-        not _are_sizes(offsets)
-        or len(offsets) != 2
-        or offsets[1] - offsets[0] != prod(shape) * ITEM_BYTES[dtype]
-    ):
+    if not _are_sizes(offsets) or len(offsets) != 2 or offsets[1] - offsets[0] != prod(shape) * ITEM_BYTES[dtype]:
         raise ArtifactError(
             f"tensor {name!r} of type {dtype} and shape {shape!r:.60} cannot lie at bytes {offsets!r:.60}: "
             "the header is damaged"
@@ -158,12 +145,8 @@ def _check_tiling(tensors: dict[str, TensorInfo], rest: int) -> None:
     end = 0
     for name, info in tensors.items():
         if info.begin != end:
-            raise ArtifactError(
-                f"tensor {name!r} starts at byte {info.begin} instead of {end}: the header is damaged"
-            )
+            raise ArtifactError(f"tensor {name!r} starts at byte {info.begin} instead of {end}: the header is damaged")
         end = info.end
     if end != rest:
         what = "truncated" if end > rest else "followed by other data"
-        raise ArtifactError(
-            f"the tensors take {end} bytes and the file holds {rest}: it is {what}, get it again"
-        )
+        raise ArtifactError(f"the tensors take {end} bytes and the file holds {rest}: it is {what}, get it again")

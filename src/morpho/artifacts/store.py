@@ -35,9 +35,7 @@ class Entry:
     nbytes: int
 
 
-def save(
-    path: Path | str, tensors: Mapping[str, NDArray[Any]], card: Card, *, overwrite: bool = False
-) -> None:
+def save(path: Path | str, tensors: Mapping[str, NDArray[Any]], card: Card, *, overwrite: bool = False) -> None:
     """Write an artefact; the same tensors and card give the same bytes.
 
     Args:
@@ -84,9 +82,7 @@ def load(path: Path | str, *, kind: str | None = None) -> tuple[Tensors, Card]:
     header = read_header(path)
     card = _card(path, header)
     if kind is not None and card.kind != kind:
-        raise ArtifactError(
-            f"{path} is of the kind {card.kind!r}: an artefact of the kind {kind!r} is needed here"
-        )
+        raise ArtifactError(f"{path} is of the kind {card.kind!r}: an artefact of the kind {kind!r} is needed here")
     from safetensors import SafetensorError
     from safetensors.numpy import load as decode
 
@@ -158,7 +154,5 @@ def _plain(name: str, array: NDArray[Any]) -> NDArray[Any]:
     letter = {"b": "BOOL", "i": "I", "u": "U", "f": "F"}.get(plain.dtype.kind, "?")
     code = letter if letter == "BOOL" else f"{letter}{plain.dtype.itemsize * 8}"
     if code not in ITEM_BYTES:
-        raise InputError(
-            f"tensor {name!r} has the type {array.dtype}: artefacts hold {', '.join(ITEM_BYTES)}"
-        )
+        raise InputError(f"tensor {name!r} has the type {array.dtype}: artefacts hold {', '.join(ITEM_BYTES)}")
     return plain.reshape(array.shape)  # ascontiguousarray makes one dimension out of none

@@ -39,9 +39,7 @@ VERBS = (
     Verb("check", "morpho.cli.check:check", "Report versions, processor, GPU, caches of this installation."),
     Verb("cite", "morpho.cli.cite:cite", "Print the BibTeX of the papers behind the verbs."),
     Verb("demo", "morpho.cli.demo:demo", "Upscale a photograph that is shipped, and time it."),
-    Verb(
-        "train upscale", "morpho.cli.train_upscale:train_upscale", "Make upscaling tables from photographs."
-    ),
+    Verb("train upscale", "morpho.cli.train_upscale:train_upscale", "Make upscaling tables from photographs."),
     Verb(
         "eval upscale",
         "morpho.cli.eval_upscale:eval_upscale",

@@ -46,9 +46,7 @@ def demo(*, output: Annotated[Path, Parameter(name=("--output", "-o"))] = Path("
     numbers = ["threads", "median ms", "time / bicubic"]
     title = f"{photo.width}x{photo.height} to {result.width}x{result.height}, RGB"
     print_table(["method", *numbers], rows, title=title, right=numbers)
-    print(
-        f"\ntables: {upscaler.card.name}, {format_bytes(upscaler.tables.nbytes)}; the first call took {first:.2f} s"
-    )
+    print(f"\ntables: {upscaler.card.name}, {format_bytes(upscaler.tables.nbytes)}; the first call took {first:.2f} s")
     print(f"pictures: {', '.join(str(output / name) for name in files)}")
     print("left is bicubic, right is morpho; now try: morpho upscale YOUR_PHOTO.jpg --compare")
 

@@ -76,13 +76,9 @@ class Namer:
     def _check_template(self) -> None:
         known = (*_OWN_FIELDS, *self._fields)
         try:
-            used = [
-                _field(part) for part in string.Formatter().parse(self._output or "") if part[1] is not None
-            ]
+            used = [_field(part) for part in string.Formatter().parse(self._output or "") if part[1] is not None]
         except ValueError as error:
-            raise InputError(
-                f"the template {self._output!r} cannot be read ({error}): check its braces"
-            ) from error
+            raise InputError(f"the template {self._output!r} cannot be read ({error}): check its braces") from error
         for field in used:
             if field not in known:
                 raise InputError(

@@ -204,9 +204,7 @@ class _Worker:
             if self._make_folders:
                 _make_folder(target.parent)
             elif not target.parent.is_dir():
-                raise ImageError(
-                    f"the folder of {target} does not exist: make it first, or name another with -o"
-                )
+                raise ImageError(f"the folder of {target} does not exist: make it first, or name another with -o")
 
     def _targets(self, job: Job) -> list[Path]:
         if job.target is None:
@@ -240,9 +238,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ImageError(
-            f"the folder {folder} cannot be made ({error.strerror}): name another with -o"
-        ) from error
+        raise ImageError(f"the folder {folder} cannot be made ({error.strerror}): name another with -o") from error
 
 
 def _since(start: float) -> float:

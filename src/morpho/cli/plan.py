@@ -72,9 +72,7 @@ def make_plan(
     kept, notes = _pass_over_results(list(zip(found, targets, strict=True)), overwrite)
     _check_clashes(kept, sheets)
     _check_inputs_survive(kept, sheets)
-    jobs = tuple(
-        Job(picture.path, target) for picture, target in kept if shard is None or shard.takes(picture.key)
-    )
+    jobs = tuple(Job(picture.path, target) for picture, target in kept if shard is None or shard.takes(picture.key))
     return Plan(jobs, namer.makes_folders, notes)
 
 
@@ -132,8 +130,7 @@ def _check_inputs_survive(kept: list[_Pair], sheets: bool) -> None:
             replaced = inputs.get(_file_id(path))
             if replaced is not None:
                 raise OutputExistsError(
-                    f"{path} is the input {replaced}, and inputs are never overwritten: "
-                    "choose another name with -o"
+                    f"{path} is the input {replaced}, and inputs are never overwritten: choose another name with -o"
                 )
 
 

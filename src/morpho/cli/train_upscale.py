@@ -156,9 +156,7 @@ def _recipe(recipe: Any, given: dict[str, Any], mode: str) -> Any:
     known = {field.name for field in fields(recipe)}
     for name in given:
         if name not in known:
-            raise InputError(
-                f"--{name.replace('_', '-')} is no option of {mode}: see `morpho train upscale --help`"
-            )
+            raise InputError(f"--{name.replace('_', '-')} is no option of {mode}: see `morpho train upscale --help`")
     return replace(recipe, **given)
 
 

@@ -79,9 +79,7 @@ def decode(stream: IO[bytes], *, name: str, max_pixels: int) -> Picture:
     stream.seek(0)
     kind = sniff(head)
     if kind is None:
-        raise ImageError(
-            f"{name} is not a picture in a known format: convert it to PNG, JPEG, WebP, TIFF or BMP"
-        )
+        raise ImageError(f"{name} is not a picture in a known format: convert it to PNG, JPEG, WebP, TIFF or BMP")
     with _reading(name, kind):
         if png.is_sixteen_bit(head):
             data = stream.read()
@@ -125,8 +123,7 @@ def encode(stream: IO[bytes], picture: Picture, kind: str, *, name: str, quality
             _encode_with_pillow(stream, picture, kind, quality)
     except Exception as error:
         raise ImageError(
-            f"{name} cannot be written as {kind} ({_reason(error)}): "
-            "check the disk, strip the metadata, or write PNG"
+            f"{name} cannot be written as {kind} ({_reason(error)}): check the disk, strip the metadata, or write PNG"
         ) from error
 
 
@@ -176,9 +173,7 @@ def _check_depth(image: ImageFile, name: str) -> None:
         label = _NAMES.get(image.mode, image.mode)
         raise ImageError(f"{name} is a {label} picture, which morpho does not read: convert it to RGB first")
     if max(bits) > 8:
-        raise ImageError(
-            f"{name} is a TIFF of {max(bits)} bits per channel: convert it to a 16-bit PNG first"
-        )
+        raise ImageError(f"{name} is a TIFF of {max(bits)} bits per channel: convert it to a 16-bit PNG first")
 
 
 def _pixels(image: ImageFile) -> NDArray[Any]:

@@ -140,9 +140,7 @@ def _kind(format: str) -> str:
     """Accept ``png``, ``.PNG``, ``jpg`` for the name of a format."""
     kind = SUFFIXES.get("." + format.lower().lstrip("."))
     if kind is None:
-        raise ImageError(
-            f"{format!r} is no picture format that can be written: use one of {', '.join(SUFFIXES)}"
-        )
+        raise ImageError(f"{format!r} is no picture format that can be written: use one of {', '.join(SUFFIXES)}")
     return kind
 
 
@@ -172,9 +170,7 @@ def _opened_file(path: Path) -> Iterator[IO[bytes]]:
     except FileNotFoundError as error:
         raise ImageError(f"{path} does not exist: check the path") from error
     except (OSError, ValueError) as error:
-        raise ImageError(
-            f"{path} cannot be opened ({_reason(error)}): check the path and its rights"
-        ) from error
+        raise ImageError(f"{path} cannot be opened ({_reason(error)}): check the path and its rights") from error
     with stream:
         if not stream.read(1):
             raise ImageError(f"{path} is empty (0 bytes): get a fresh copy")
@@ -193,9 +189,7 @@ def _turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 def _check_target(path: Path, source: Path | str | None, overwrite: bool) -> None:
     if source is not None and _same(path, Path(source)):
-        raise OutputExistsError(
-            f"{path} is the input itself, which is never overwritten: choose another name"
-        )
+        raise OutputExistsError(f"{path} is the input itself, which is never overwritten: choose another name")
     if path.is_dir():
         raise ImageError(f"{path} is a folder: name a file in it")
     if not overwrite and os.path.lexists(path):

@@ -50,7 +50,7 @@ def _unfilter(filtered: NDArray[Any], step: int, out: NDArray[Any]) -> int:
                         abs(left - corner),
                         abs(left + up - 2 * corner),
                     )
-                    if to_left <= to_up and to_left <= to_corner:
+                    if to_left <= to_up and to_left <= to_corner:  # noqa: SIM108
                         guess = left
                     else:
                         guess = up if to_up <= to_corner else corner

@@ -66,9 +66,7 @@ def ssim(a: NDArray[Any], b: NDArray[Any], *, peak: float = 255.0) -> float:
     """
     _check_pair(a, b, peak)
     if a.ndim != 2 or min(a.shape) < _WINDOW:
-        raise InputError(
-            f"SSIM takes (H, W) arrays of at least {_WINDOW} x {_WINDOW}, but these are {a.shape}"
-        )
+        raise InputError(f"SSIM takes (H, W) arrays of at least {_WINDOW} x {_WINDOW}, but these are {a.shape}")
     rows = a.shape[0] - _WINDOW + 1
     total = 0.0
     for start in range(0, rows, _BAND):
@@ -113,9 +111,7 @@ def ssim_y(a: NDArray[Any], b: NDArray[Any], *, border: int = 0) -> float:
 
 def _check_pair(a: NDArray[Any], b: NDArray[Any], peak: float) -> None:
     if a.shape != b.shape or a.size == 0:
-        raise InputError(
-            f"the two arrays must have one shape with something in it: {a.shape} and {b.shape} do not"
-        )
+        raise InputError(f"the two arrays must have one shape with something in it: {a.shape} and {b.shape} do not")
     if not peak > 0:
         raise InputError(f"the peak value {peak} is not positive: give 255 for 8 bits, 1 for floats")
 

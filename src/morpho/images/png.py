@@ -56,9 +56,7 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
         at += 12 + length
 
 
-def encode(
-    stream: IO[bytes], pixels: NDArray[Any], metadata: Metadata, *, threads: int | None = None
-) -> None:
+def encode(stream: IO[bytes], pixels: NDArray[Any], metadata: Metadata, *, threads: int | None = None) -> None:
     """Write a PNG.
 
     Args:

@@ -86,9 +86,7 @@ def modcrop(image: NDArray[_Scalar], scale: int) -> NDArray[_Scalar]:
         raise InputError(f"the scale to crop for is {scale}: give a positive whole number")
     height, width = (length - length % int(scale) for length in image.shape[:2])
     if height == 0 or width == 0:
-        raise InputError(
-            f"a picture of shape {image.shape} has no multiple of {scale} left: use a larger picture"
-        )
+        raise InputError(f"a picture of shape {image.shape} has no multiple of {scale} left: use a larger picture")
     return image[:height, :width]
 
 
@@ -97,9 +95,7 @@ def _check(image: object) -> None:
         kind = getattr(image, "dtype", type(image).__name__)
         raise InputError(f"a picture is an array of integers or floats, but this is {kind}: convert it first")
     if image.ndim not in (2, 3) or 0 in image.shape:
-        raise InputError(
-            f"a picture has the shape (H, W) or (H, W, C), none of them 0, but this is {image.shape}"
-        )
+        raise InputError(f"a picture has the shape (H, W) or (H, W, C), none of them 0, but this is {image.shape}")
 
 
 def _plan(
@@ -111,9 +107,7 @@ def _plan(
     if size is not None:
         lengths: tuple[int, ...] = tuple(size)
         if len(lengths) != 2 or any(int(n) != n or n < 1 for n in lengths):
-            raise InputError(
-                f"the output size {size} is not a pair of positive whole numbers: give (rows, columns)"
-            )
+            raise InputError(f"the output size {size} is not a pair of positive whole numbers: give (rows, columns)")
         rows, columns = int(size[0]), int(size[1])
         return (Fraction(rows, height), Fraction(columns, width)), (rows, columns)
     ratio = _rational(scale)

@@ -51,9 +51,7 @@ class Processes:
             InputError: the batch cannot be divided evenly, which would weigh its items unequally.
         """
         if len(batch) % self.count:
-            raise InputError(
-                f"a batch of {len(batch)} cannot be shared by {self.count} processes: use a multiple"
-            )
+            raise InputError(f"a batch of {len(batch)} cannot be shared by {self.count} processes: use a multiple")
         return batch[self.rank :: self.count].to(self.device)
 
 

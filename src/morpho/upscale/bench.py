@@ -49,9 +49,7 @@ def picture(width: int = 960, height: int = 540) -> Photo:
     The noise keeps the processor from guessing which table entries come next, as in a real photograph.
     """
     photo = sample().pixels
-    rows, columns = (
-        np.pad(np.arange(256), (0, max(0, n - 256)), mode="symmetric")[:n] for n in (height, width)
-    )
+    rows, columns = (np.pad(np.arange(256), (0, max(0, n - 256)), mode="symmetric")[:n] for n in (height, width))
     noise = np.random.default_rng(0).integers(-2, 3, (height, width, 3))
     return np.clip(photo[rows][:, columns] + noise, 0, 255).astype(np.uint8)
 
@@ -119,9 +117,7 @@ def peak_memory(upscaler_name: str = "hklut-s-x4", *, side: int = 2500) -> dict[
     return {"extra": extra / 1e6, "result": pixels / 1e6}
 
 
-def _fast(
-    upscaler: Upscaler, image: Photo, threads: int
-) -> Iterator[tuple[str, tuple[int, Callable[[], object]]]]:
+def _fast(upscaler: Upscaler, image: Photo, threads: int) -> Iterator[tuple[str, tuple[int, Callable[[], object]]]]:
     from PIL import Image
 
     source = Image.fromarray(image)
@@ -133,9 +129,7 @@ def _fast(
     yield "Pillow Lanczos", (1, lambda: source.resize(size, Image.Resampling.LANCZOS))
 
 
-def _slow(
-    tables: Tables, image: Photo, threads: int
-) -> Sequence[tuple[str, tuple[int, Callable[[], object]]]]:
+def _slow(tables: Tables, image: Photo, threads: int) -> Sequence[tuple[str, tuple[int, Callable[[], object]]]]:
     ways: list[tuple[str, tuple[int, Callable[[], object]]]] = []
     try:
         import torch

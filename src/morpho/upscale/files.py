@@ -89,9 +89,7 @@ def _named(name: str, kernel: str, table: NDArray[np.int8]) -> tuple[str, NDArra
 def _tables(tensors: Mapping[str, NDArray[Any]]) -> Tables:
     count = sum(name.endswith(".factor") for name in tensors)
     if not 1 <= count <= _MOST_STAGES:
-        raise ArtifactError(
-            f"it has {count} stages, and 1 to {_MOST_STAGES} are expected: get the file again"
-        )
+        raise ArtifactError(f"it has {count} stages, and 1 to {_MOST_STAGES} are expected: get the file again")
     left = dict(tensors)
     stages = tuple(_stage(left, number) for number in range(1, count + 1))
     if left:
@@ -105,9 +103,7 @@ def _stage(left: dict[str, NDArray[Any]], number: int) -> Stage:
         raise ArtifactError(f"the factor of stage {number} is missing or not 1 to 4: get the file again")
     side = int(factor)
     msb, lsb = (
-        np.stack(
-            [_take(left, f"stage{number}.{branch}.{k}", k, (_ENTRIES[branch], side, side)) for k in kernels]
-        )
+        np.stack([_take(left, f"stage{number}.{branch}.{k}", k, (_ENTRIES[branch], side, side)) for k in kernels])
         for branch, kernels in _KERNELS.items()
     )
     return Stage(side, msb, lsb)
@@ -122,7 +118,5 @@ def _take(left: dict[str, NDArray[Any]], name: str, kernel: str, shape: tuple[in
     table = left.pop(found)
     expected = shape if found == name else (folded_size(kernel, shape),)
     if table.dtype != np.int8 or table.shape != expected:
-        raise ArtifactError(
-            f"{found!r} must be int8 {expected}, not {table.dtype} {table.shape}: get the file again"
-        )
+        raise ArtifactError(f"{found!r} must be int8 {expected}, not {table.dtype} {table.shape}: get the file again")
     return (table if found == name else unfold(kernel, table, shape)).view(np.int8)

@@ -68,9 +68,7 @@ class FitRecipe:
             raise InputError("ridge, smoothness and variations must not be negative")
 
 
-def fit_photos(
-    recipe: FitRecipe, photos: Sequence[Photo], *, threads: int | None = None
-) -> tuple[Tables, float]:
+def fit_photos(recipe: FitRecipe, photos: Sequence[Photo], *, threads: int | None = None) -> tuple[Tables, float]:
     """Fit tables to photographs; return them with their PSNR of luma on held-out photos, in dB.
 
     Args:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -89,10 +90,9 @@ def pull_slopes(
     Returns:
         ``shape``; what falls outside the picture is dropped.
     """
-    planes, height, width = shape
     result = np.zeros(shape, np.float32)
     where, errors = where.reshape(*shape, READS), errors.reshape(*shape, -1)
-    in_parts(lambda p: _pull_slopes(where[p], slopes, errors[p], _OFFSETS, result[p]), planes, threads)
+    in_parts(lambda p: _pull_slopes(where[p], slopes, errors[p], _OFFSETS, result[p]), shape[0], threads)
     return result
 
 
@@ -100,7 +100,7 @@ def in_parts(work: Callable[[slice], T], length: int, threads: int | None = None
     """Cut ``range(length)`` into one slice per thread and run ``work`` on each."""
     threads = max(1, min(length, threads or len(os.sched_getaffinity(0))))
     cuts = [length * i // threads for i in range(threads + 1)]
-    parts = [slice(a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
+    parts = [slice(a, b) for a, b in pairwise(cuts)]
     if threads == 1:
         return [work(parts[0])]
     with ThreadPoolExecutor(threads) as pool:

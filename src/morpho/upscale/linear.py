@@ -7,7 +7,8 @@ tables, turned for each rotation and flattened to one block of ``u x u`` correct
     rows      0 .. 49151    MSB: kernel H, D, B; within it rotation 0..3; within it the 4096 addresses
     rows  49152 .. 51199    LSB: kernel H, D; rotation 0..3; 256 addresses
 
-Tables that mirror with the picture hold most values twice (see `morpho.upscale.symmetry`). The *values* are one of each.
+Tables that mirror with the picture hold most values twice (see `morpho.upscale.symmetry`).
+The *values* are one of each.
 """
 
 from __future__ import annotations

@@ -107,6 +107,7 @@ class TableStage(_Stage):
         self.entries = nn.Parameter(start)
 
     def values(self) -> Tensor:
+        """Return the parameters."""
         return self.entries
 
 
@@ -148,11 +149,10 @@ class NetworkStage(_Stage):
         self.register_buffer("inputs_msb", torch.cartesian_prod(*[16 * nibble] * 3), persistent=False)
         self.register_buffer("inputs_lsb", torch.cartesian_prod(nibble, nibble), persistent=False)
         self.register_buffer("tied", torch.from_numpy(self.linear.entries), persistent=False)
-        self.register_buffer(
-            "multiplicity", torch.from_numpy(self.linear.multiplicity).float(), persistent=False
-        )
+        self.register_buffer("multiplicity", torch.from_numpy(self.linear.multiplicity).float(), persistent=False)
 
     def values(self) -> Tensor:
+        """Evaluate every unit on all its inputs."""
         blocks = [unit(self.inputs_msb).flatten() for unit in self.msb]
         blocks += [unit(self.inputs_lsb).flatten() for unit in self.lsb]
         whole = 127 * torch.cat(blocks)
@@ -225,15 +225,12 @@ def addresses_in_torch(grey: Tensor) -> Tensor:
     """Do the work of `morpho.upscale.gather.addresses` on any device: ``(pixels, READS)`` int32."""
     _, height, width = grey.shape
     rows, columns = (np.pad(np.arange(n), 2, mode="reflect") for n in (height, width))
-    padded = grey[:, torch.from_numpy(rows).to(grey.device)][
-        :, :, torch.from_numpy(columns).to(grey.device)
-    ].int()
+    padded = grey[:, torch.from_numpy(rows).to(grey.device)][:, :, torch.from_numpy(columns).to(grey.device)].int()
     reads = []
     for read, offsets in enumerate(OFFSETS.tolist()):
         (ay, ax), (by, bx) = offsets
         centre, second, third = (
-            padded[:, 2 + dy : 2 + dy + height, 2 + dx : 2 + dx + width]
-            for dy, dx in ((0, 0), (ay, ax), (by, bx))
+            padded[:, 2 + dy : 2 + dy + height, 2 + dx : 2 + dx + width] for dy, dx in ((0, 0), (ay, ax), (by, bx))
         )
         if read * 4096 < MSB_ROWS:
             address = read * 4096 + (centre >> 4) * 256 + (second >> 4) * 16 + (third >> 4)
@@ -254,9 +251,7 @@ def scatter_in_torch(where: Tensor, errors: Tensor) -> Tensor:
     return result.index_add_(0, where.flatten(), errors.repeat_interleave(READS, dim=0))
 
 
-def pull_slopes_in_torch(
-    where: Tensor, slopes: Tensor, errors: Tensor, shape: tuple[int, int, int]
-) -> Tensor:
+def pull_slopes_in_torch(where: Tensor, slopes: Tensor, errors: Tensor, shape: tuple[int, int, int]) -> Tensor:
     """Do the work of `morpho.upscale.gather.pull_slopes` on any device."""
     planes, height, width = shape
     result = errors.new_zeros(planes, height + 4, width + 4)
@@ -271,9 +266,7 @@ def upscale_in_torch(image: Tensor, tables: Tables) -> Tensor:
     """Upscale ``(N, C, H, W)`` uint8 by plain torch operations: the way of research code, to compare speeds with."""
     state = 6.0 * image.flatten(0, 1).float()
     for stage in tables.stages:
-        rows = torch.from_numpy(
-            LinearStage.of(stage.factor).rows(LinearStage.of(stage.factor).from_stage(stage))
-        )
+        rows = torch.from_numpy(LinearStage.of(stage.factor).rows(LinearStage.of(stage.factor).from_stage(stage)))
         grey = torch.div(state, 6, rounding_mode="floor").to(torch.uint8)
         corrections = gather_in_torch(addresses_in_torch(grey), rows.to(image.device)).view(*state.shape, -1)
         children = (state[..., None] + corrections).permute(0, 3, 1, 2)

@@ -63,9 +63,7 @@ def _find(folder: Path) -> dict[_Key, tuple[int, Path]]:
     try:
         paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
-        raise ArtifactError(
-            f"the folder cannot be read ({error.strerror}): give a folder of tables"
-        ) from error
+        raise ArtifactError(f"the folder cannot be read ({error.strerror}): give a folder of tables") from error
     found: dict[_Key, tuple[int, Path]] = {}
     for path in paths:
         named = _NAME.fullmatch(path.name)
@@ -77,9 +75,7 @@ def _find(folder: Path) -> dict[_Key, tuple[int, Path]]:
             raise ArtifactError(f"{found[key][1].name} and {path.name} are the same table: keep one of them")
         found[key] = int(named["factor"]), path
     if not found:
-        raise ArtifactError(
-            "no file is named like S1_MSB_HDB_LUT_H_x2_4bit_int8.npy: give a folder of tables"
-        )
+        raise ArtifactError("no file is named like S1_MSB_HDB_LUT_H_x2_4bit_int8.npy: give a folder of tables")
     return found
 
 
@@ -107,18 +103,14 @@ def _tables(found: dict[_Key, tuple[int, Path]]) -> Tables:
         for branch, (_, kernels) in _FAMILIES.items():
             for kernel in kernels:
                 if (number, branch, kernel) not in found:
-                    raise ArtifactError(
-                        f"the {branch} {kernel} table of stage {number} is missing: add its file"
-                    )
+                    raise ArtifactError(f"the {branch} {kernel} table of stage {number} is missing: add its file")
     return Tables(tuple(_stage(found, number) for number in range(1, count + 1)))
 
 
 def _stage(found: dict[_Key, tuple[int, Path]], number: int) -> Stage:
     factors = {factor for (stage, _, _), (factor, _) in found.items() if stage == number}
     if len(factors) > 1:
-        raise ArtifactError(
-            f"the files of stage {number} name the factors {sorted(factors)}: they must agree"
-        )
+        raise ArtifactError(f"the files of stage {number} name the factors {sorted(factors)}: they must agree")
     factor = factors.pop()
     msb, lsb = (
         np.stack([_read(found[number, branch, kernel][1], _ENTRIES[branch], factor) for kernel in kernels])
@@ -137,7 +129,5 @@ def _read(path: Path, entries: int, factor: int) -> NDArray[np.int8]:
         raise ArtifactError(f"{path.name} is an archive, not one NumPy array: unpack it")
     block = factor * factor
     if array.dtype != np.int8 or array.size != entries * block or array.shape[:1] != (entries,):
-        raise ArtifactError(
-            f"{path.name} must be int8 {(entries, 1, factor, factor)}, not {array.dtype} {array.shape}"
-        )
+        raise ArtifactError(f"{path.name} must be int8 {(entries, 1, factor, factor)}, not {array.dtype} {array.shape}")
     return np.array(array, order="C").reshape(entries, factor, factor)

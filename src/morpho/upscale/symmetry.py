@@ -72,9 +72,7 @@ def unfold(kernel: str, folded: NDArray[np.generic], shape: tuple[int, ...]) -> 
     """
     kept, source = _indices(kernel, shape)
     if folded.shape != kept.shape:
-        raise ValueError(
-            f"a folded {kernel} table of shape {shape} holds {kept.size} values, not {folded.shape}"
-        )
+        raise ValueError(f"a folded {kernel} table of shape {shape} holds {kept.size} values, not {folded.shape}")
     return folded[source].reshape(shape)
 
 

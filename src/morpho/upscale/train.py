@@ -60,12 +60,12 @@ class Recipe:
 
     factors: tuple[int, ...] = (2, 2)
     mode: Mode = "finetune"
-    steps: int = 16_000
+    steps: int = 4000
     batch: int = 16
     crop: int = 32
     learning_rate: float = 0.4
     slope: float = 1.0
-    variations: int = 3
+    variations: int = 8
     average: float = 0.998
     held_every: int = 20
     seed: int = 0
@@ -75,12 +75,8 @@ class Recipe:
             raise InputError(f"the stage factors {self.factors} are not supported: use factors of 1 to 4")
         if min(self.steps, self.batch, self.crop, self.held_every - 1) < 1:
             raise InputError("steps, batch and crop must be at least 1, and held_every at least 2")
-        if not (
-            self.learning_rate > 0 and 0 <= self.average < 1 and self.slope >= 0 and self.variations >= 0
-        ):
-            raise InputError(
-                "learning_rate must be positive, average in 0..1, slope and variations not negative"
-            )
+        if not (self.learning_rate > 0 and 0 <= self.average < 1 and self.slope >= 0 and self.variations >= 0):
+            raise InputError("learning_rate must be positive, average in 0..1, slope and variations not negative")
 
     @property
     def scale(self) -> int:
@@ -190,9 +186,7 @@ class _Run:
         drawn = crops(pairs, self.recipe.batch, self.recipe.crop, generator)
         low, high = (self.joined.share(torch.from_numpy(part)) for part in drawn)
         for group in self.optimizer.param_groups:
-            group["lr"] = (
-                self.recipe.learning_rate * (1 + math.cos(math.pi * self.step / self.recipe.steps)) / 2
-            )
+            group["lr"] = self.recipe.learning_rate * (1 + math.cos(math.pi * self.step / self.recipe.steps)) / 2
         loss = nn.functional.mse_loss(self.wrapped(low), high.float())
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -236,9 +230,7 @@ class _Run:
         try:
             state = torch.load(path, map_location=self.joined.device, weights_only=True)
         except OSError as error:
-            raise ArtifactError(
-                f"{path} cannot be read ({error.strerror}): start without --resume"
-            ) from error
+            raise ArtifactError(f"{path} cannot be read ({error.strerror}): start without --resume") from error
         if state["recipe"] != _plain(self.recipe):
             raise ArtifactError(f"{path} is of a run with another recipe: repeat its options, or start anew")
         self.model.load_state_dict(state["model"])

@@ -207,9 +207,7 @@ def _pillow_pixels(image: Any) -> NDArray[Any]:
         return np.asarray(image).astype(np.uint16)
     wanted = _PILLOW_MODES.get(mode)
     if wanted is None:
-        raise InputError(
-            f"a Pillow image of mode {mode} cannot be upscaled: convert it to L, LA, RGB or RGBA first"
-        )
+        raise InputError(f"a Pillow image of mode {mode} cannot be upscaled: convert it to L, LA, RGB or RGBA first")
     if "transparency" in image.info:  # a palette entry or colour that stands for transparent
         wanted = {"L": "LA", "RGB": "RGBA"}.get(wanted, wanted)
     return np.asarray(image.convert(wanted))
