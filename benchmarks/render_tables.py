@@ -37,9 +37,7 @@ def fill(text: str, results: Path) -> str:
     """
     opened, closed = text.count("<!-- results:"), text.count("<!-- /results -->")
     if opened != closed or opened != len(_BLOCK.findall(text)):
-        raise DataError(
-            f"{opened} results blocks are opened and {closed} closed: each needs its <!-- /results -->"
-        )
+        raise DataError(f"{opened} results blocks are opened and {closed} closed: each needs its <!-- /results -->")
     return _BLOCK.sub(lambda match: match[1] + _block(match["name"], results) + match[3], text)
 
 
@@ -52,10 +50,7 @@ def render(record: Record) -> str:
         "",
         _line(record.columns),
         _line(["---:" if right else "---" for right in numeric]),
-        *(
-            _line([_cell(cell, places) for cell, places in zip(row, decimals, strict=True)])
-            for row in record.rows
-        ),
+        *(_line([_cell(cell, places) for cell, places in zip(row, decimals, strict=True)]) for row in record.rows),
         "",
         _footer(record),
     ]

@@ -135,14 +135,13 @@ def test_check_reports_this_installation(capsys: Capture) -> None:
     assert {"vector units", "gpu", "kernel cache", "compiled kernels", "torch"} <= set(report)
 
 
-def test_check_looks_for_kernels_where_numba_puts_them(
+def test_check_counts_the_kernels_that_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("MORPHO_CACHE", str(tmp_path))
     assert main(["check", "--json"]) == 0
     assert "none yet" in json.loads(capsys.readouterr().out)["compiled kernels"]
-    (tmp_path / "upscale_1").mkdir()
-    (tmp_path / "upscale_1" / "kernel_loops.f-1.py311.nbi").touch()
+    (tmp_path / "kernel_loops-0123.o").touch()
     assert main(["check", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert (report["compiled kernels"], report["kernel cache"]) == ("1 cached", str(tmp_path))
+    assert (report["compiled kernels"], report["kernel cache"]) == ("1 kept", str(tmp_path))

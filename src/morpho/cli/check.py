@@ -10,6 +10,7 @@ from pathlib import Path
 import morpho
 from morpho import machine
 from morpho.console import format_bytes, print_table
+from morpho.upscale.native import cache_folder
 
 __all__ = ["check"]
 
@@ -49,7 +50,7 @@ def _report() -> dict[str, str | int | None]:
         "memory": None if memory is None else format_bytes(memory),
         "vector units": ", ".join(_simd()) or "none known",
         "gpu": _gpu(),
-        "kernel cache": _cache_folder(),
+        "kernel cache": str(cache_folder()),
         "compiled kernels": _compiled_kernels(),
         "data": os.environ.get("MORPHO_DATA") or "MORPHO_DATA is not set",
     }
@@ -76,23 +77,7 @@ def _gpu() -> str:
     return "mps" if torch.backends.mps.is_available() else "none"
 
 
-def _cache_folder() -> str:
-    """Where numba keeps what it compiles: beside the source unless that is read-only or the user chose."""
-    chosen = os.environ.get("NUMBA_CACHE_DIR")
-    if chosen:
-        return chosen
-    return "beside the source" if os.access(_PACKAGE, os.W_OK) else str(_user_cache())
-
-
 def _compiled_kernels() -> str:
-    """How many of our functions numba has on disk, so that the first run need not compile."""
-    chosen = os.environ.get("NUMBA_CACHE_DIR")
-    folders = [Path(chosen)] if chosen else [_PACKAGE, _user_cache()]
-    count = sum(1 for folder in folders for _ in folder.rglob("kernel*.nbi"))
-    return f"{count} cached" if count else "none yet: the first upscale compiles them (some seconds, once)"
-
-
-def _user_cache() -> Path:
-    from numba.misc.appdirs import user_cache_dir
-
-    return Path(user_cache_dir(appname="numba", appauthor=False))  # type: ignore[no-untyped-call]
+    """How many kernels are kept compiled, so that the first run need not compile."""
+    count = sum(1 for _ in cache_folder().glob("kernel*.o"))
+    return f"{count} kept" if count else "none yet: the first upscale compiles them (some seconds, once)"

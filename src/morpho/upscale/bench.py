@@ -54,7 +54,7 @@ def picture(width: int = 960, height: int = 540) -> Photo:
     return np.clip(photo[rows][:, columns] + noise, 0, 255).astype(np.uint8)
 
 
-def timings(upscaler: Upscaler, image: Photo, *, threads: int, runs: int = 15) -> list[Timing]:
+def timings(upscaler: Upscaler, image: Photo, *, threads: int, runs: int = 15, slow: bool = True) -> list[Timing]:
     """Time morpho, its NumPy twin, torch (where it is installed) and Pillow on one picture.
 
     Every way runs once before it is timed; the fast ones in turn, round by round, so that a drift of the machine's
@@ -68,8 +68,8 @@ def timings(upscaler: Upscaler, image: Photo, *, threads: int, runs: int = 15) -
             if count:
                 seconds[name].append(elapsed)
     result = [_timing(name, fast[name][0], values) for name, values in seconds.items()]
-    slow = _slow(upscaler.tables, image, threads)
-    return result + [_timing(name, used, [_time(work) for _ in range(2)][1:]) for name, (used, work) in slow]
+    ways = _slow(upscaler.tables, image, threads) if slow else ()
+    return result + [_timing(name, used, [_time(work) for _ in range(2)][1:]) for name, (used, work) in ways]
 
 
 def cold_command(image: Photo, *, scale: int = 4, runs: int = 5) -> dict[str, float]:

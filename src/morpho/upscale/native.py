@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from morpho.atomic import replacing
+from morpho.console import note
 
 __all__ = ["cache_folder", "load"]
 
@@ -68,6 +69,8 @@ def load(module: str, sources: tuple[Path, ...], pointers: int) -> Callable[...,
     if path is not None:
         with suppress(OSError, RuntimeError, ValueError):
             return prototype(_address(*_read(path)))
+    if sys.stderr.isatty():
+        note("compiling the tables' loops for this processor: once, it takes some seconds")
     built = import_module(module).build()
     _KEPT.append(built)
     if path is not None:
