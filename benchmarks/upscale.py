@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from morpho.artifacts import read_card
@@ -201,11 +202,12 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=1500, help="training: of finetune")
     parser.add_argument("--network-steps", type=int, default=3000, help="training: of network")
     options = parser.parse_args()
-    records = {
+    measure: dict[str, Callable[[], list[Record]]] = {
         "quality": quality,
         "speed": speed,
         "training": lambda: training(options.steps, options.network_steps),
-    }[options.what]()
+    }
+    records = measure[options.what]()
     for record in records:
         print_table(record.columns, record.rows, title=record.title)
         print(record.write(ROOT / "results"))

@@ -111,7 +111,7 @@ def train(
     Args:
         recipe: how.
         photos: ``(H, W, C)`` uint8.
-        start: tables to begin with; needed for ``finetune``.
+        start: tables to begin with; needed for ``finetune``. They may lack stages of factor 1.
         folder: where ``checkpoint.pt`` and ``log.jsonl`` go.
         resume: continue from the folder's checkpoint.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -157,11 +157,24 @@ def _model(recipe: Recipe, start: Tables | None) -> Model:
             return Model([NetworkStage(factor) for factor in recipe.factors], slope=recipe.slope)
     if start is None:
         raise InputError("finetune needs tables to start from: fit some first and give them with --start")
-    have = tuple(stage.factor for stage in start.stages)
-    if have != recipe.factors:
-        raise InputError(f"the start tables have the factors {have}, not {recipe.factors}: give others")
-    stages = [TableStage(s.factor, LinearStage.of(s.factor).from_stage(s)) for s in start.stages]
-    return Model(stages, slope=recipe.slope)
+    return Model(_table_stages(recipe.factors, start), slope=recipe.slope)
+
+
+def _table_stages(factors: tuple[int, ...], start: Tables) -> list[TableStage]:
+    """Stages that begin with given tables; a stage of factor 1 that those lack begins by changing nothing."""
+    left = list(start.stages)
+    stages = []
+    for factor in factors:
+        if left and left[0].factor == factor:
+            stages.append(TableStage(factor, LinearStage.of(factor).from_stage(left.pop(0))))
+        elif factor == 1:
+            stages.append(TableStage(factor))
+        else:
+            break
+    if left or len(stages) < len(factors):
+        have = tuple(stage.factor for stage in start.stages)
+        raise InputError(f"the start tables have the factors {have}, which do not lead to {factors}: give others")
+    return stages
 
 
 class _Run:
