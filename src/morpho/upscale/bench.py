@@ -127,7 +127,7 @@ def _fast(upscaler: Upscaler, image: Photo, threads: int) -> Iterator[tuple[str,
     size = (image.shape[1] * upscaler.scale, image.shape[0] * upscaler.scale)
     for count in sorted({threads, 1}, reverse=True):
         one = replace(upscaler, threads=count)
-        yield f"morpho {upscaler.card.name}, {count} threads", (count, lambda one=one: one(image))  # type: ignore[misc]
+        yield f"morpho {upscaler.card.name}, {count} thread{'s' * (count > 1)}", (count, lambda one=one: one(image))  # type: ignore[misc]
     yield "Pillow bicubic", (1, lambda: source.resize(size, Image.Resampling.BICUBIC))
     yield "Pillow Lanczos", (1, lambda: source.resize(size, Image.Resampling.LANCZOS))
 
