@@ -12,6 +12,7 @@ import torch
 
 from morpho.errors import ArtifactError, DataError, InputError
 from morpho.images import psnr_y
+from morpho.upscale import reference
 from morpho.upscale import train as module
 from morpho.upscale.corpus import crops, held_psnr, make_pairs, split
 from morpho.upscale.linear import LinearStage
@@ -19,6 +20,7 @@ from morpho.upscale.model import Model, NetworkStage
 from morpho.upscale.tables import Tables
 from morpho.upscale.train import RECIPES, Recipe, train
 from tests.upscale.photos import photos
+from tests.upscale.synthetic import random_tables
 
 PHOTOS = photos(20, 96, 96)
 HELD = split(PHOTOS, held_every=10)[1]
@@ -56,6 +58,16 @@ def test_finetuning_learns(tmp_path: Path, factors: tuple[int, ...]) -> None:
     lines = log(tmp_path)
     assert lines[-1]["loss"] < 0.9 * lines[0]["loss"]
     assert all(np.abs(stage.msb.astype(int)).max() > 3 for stage in tables.stages)  # every stage has learnt
+
+
+@pytest.mark.parametrize("factors", [(2, 2), (2, 1, 2), (1, 2, 2), (2, 2, 1)])
+def test_stages_that_are_added_begin_by_changing_nothing(tmp_path: Path, factors: tuple[int, ...]) -> None:
+    start = random_tables(2, 2, symmetric=True)
+    recipe = quick(factors=factors, steps=1, learning_rate=1e-6)
+    tables, _ = train(recipe, PHOTOS, start=start, folder=tmp_path, device="cpu")
+    assert tuple(stage.factor for stage in tables.stages) == factors
+    picture = PHOTOS[0][:20, :20]
+    np.testing.assert_array_equal(reference.upscale(picture, tables), reference.upscale(picture, start))
 
 
 def test_networks_learn_too(tmp_path: Path) -> None:
@@ -213,7 +225,9 @@ def test_a_damaged_checkpoint(tmp_path: Path, content: bytes) -> None:
     ("changes", "start", "error", "complaint"),
     [
         ({}, None, InputError, "finetune needs tables to start from"),
-        ({}, flat(2, 1, 2), InputError, r"factors \(2, 1, 2\), not \(2, 2\)"),
+        ({}, flat(2, 1, 2), InputError, r"factors \(2, 1, 2\), which do not lead to \(2, 2\)"),
+        ({"factors": (2, 1)}, flat(2, 2), InputError, r"factors \(2, 2\), which do not lead to \(2, 1\)"),
+        ({}, flat(4), InputError, r"factors \(4,\), which do not lead to \(2, 2\)"),
         ({"held_every": 21}, flat(2, 2), InputError, "20 photos are too few to hold out one in 21"),
         ({"crop": 25}, flat(2, 2), DataError, "no training photo has 25 pixels per side"),
     ],
@@ -248,7 +262,7 @@ def test_unusable_recipes(changes: dict[str, Any], complaint: str) -> None:
 
 def test_default_recipes() -> None:
     assert {mode: RECIPES[mode]((2, 1, 2)).mode for mode in RECIPES} == {m: m for m in ("network", "finetune")}
-    assert RECIPES["network"]((2, 2)).learning_rate == 5e-4  # the paper's
+    assert RECIPES["network"]((2, 2)).learning_rate < 0.01 < RECIPES["finetune"]((2, 2)).learning_rate
     assert RECIPES["finetune"]((2, 1, 2)).scale == 4
 
 
