@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from morpho.console import format_bytes, print_table
 from morpho.errors import InputError
@@ -20,7 +21,7 @@ def eval_upscale(
     folders: list[Path],
     /,
     *,
-    scale: Annotated[int | None, Parameter(name=("--scale", "-s"))] = None,
+    scale: Annotated[int | None, Parameter(name=("--scale", "-s"), validator=Number(gte=2, lte=4))] = None,
     model: Annotated[str | None, Parameter(name=("--model", "-m"))] = None,
     tables: Path | None = None,
     json: bool = False,
