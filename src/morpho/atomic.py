@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,22 +36,33 @@ def replacing(path: Path | str, *, overwrite: bool = False) -> Iterator[BinaryIO
     b'complete'
     """
     path = Path(path)
+    taken = OutputExistsError(f"{path} exists already: choose another name or allow overwriting")
     if not overwrite and path.exists():
-        raise OutputExistsError(f"{path} exists already: choose another name or allow overwriting")
+        raise taken
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    temporary = path.with_name(f".{path.name[:64]}.{secrets.token_hex(4)}.part")
+    # Not tempfile: it makes private files, and a result is to have the mode of any new file.
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
-        Path(temporary).chmod(0o666 & ~_umask())  # mkstemp makes it private; a result is not a secret
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        try:
+            _rename(temporary, path, overwrite=overwrite)
+        except FileExistsError:
+            raise taken from None
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
-def _umask() -> int:
-    """The process's file mode mask; the only way to read it is to set it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+def _rename(temporary: Path, path: Path, *, overwrite: bool) -> None:
+    """Give the complete file its name; without ``overwrite``, not even to one that appeared meanwhile."""
+    if not overwrite:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links: the check at the start has to do
+            pass
+        else:
+            return
+    temporary.replace(path)

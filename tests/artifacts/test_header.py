@@ -103,9 +103,7 @@ def test_the_base_of_the_hostile_files_is_good(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=300))
-def test_random_bytes_never_do_anything_else(
-    tmp_path_factory: pytest.TempPathFactory, content: bytes
-) -> None:
+def test_random_bytes_never_do_anything_else(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "random.safetensors"
     path.write_bytes(content)
     with pytest.raises(ArtifactError):

@@ -37,11 +37,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@given(
-    st.sampled_from(DTYPES).flatmap(
-        lambda d: nps.arrays(np.dtype(d), nps.array_shapes(min_dims=0, min_side=0))
-    )
-)
+@given(st.sampled_from(DTYPES).flatmap(lambda d: nps.arrays(np.dtype(d), nps.array_shapes(min_dims=0, min_side=0))))
 def test_any_array_comes_back(tmp_path_factory: pytest.TempPathFactory, array: np.ndarray) -> None:
     path = tmp_path_factory.getbasetemp() / "round.safetensors"
     save(path, {"a": array}, CARD, overwrite=True)
@@ -128,9 +124,7 @@ def test_shipped_lists_by_pattern(weights: Path) -> None:
 
 def test_locate_finds_a_name_or_names_the_near_ones(weights: Path) -> None:
     assert locate("hklut-s-x4") == weights / "hklut-s-x4.safetensors"
-    with pytest.raises(
-        ArtifactError, match=r"no artefact called 'hklut-s-x3': did you mean hklut-s-x4, hklut-s-x2"
-    ):
+    with pytest.raises(ArtifactError, match=r"no artefact called 'hklut-s-x3': did you mean hklut-s-x4, hklut-s-x2"):
         locate("hklut-s-x3")
     with pytest.raises(ArtifactError, match="did you mean hklut-l-x4"):
         locate("zzz")

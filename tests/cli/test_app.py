@@ -124,16 +124,10 @@ def test_every_verb_has_help(verb: Verb, capsys: Capture) -> None:
     assert verb.help.split()[0] in out
 
 
-def test_one_line_registers_a_verb_of_one_or_two_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "plugin_verbs.py").write_text(
-        "def f(x: int = 1, *, fast: bool = False):\n    return x + fast\n"
-    )
+def test_one_line_registers_a_verb_of_one_or_two_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plugin_verbs.py").write_text("def f(x: int = 1, *, fast: bool = False):\n    return x + fast\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    app = build(
-        [Verb("grow", "plugin_verbs:f", "Grow."), Verb("train grow", "plugin_verbs:f", "Learn to grow.")]
-    )
+    app = build([Verb("grow", "plugin_verbs:f", "Grow."), Verb("train grow", "plugin_verbs:f", "Learn to grow.")])
     assert "plugin_verbs" not in sys.modules
     assert app(["grow", "3"]) == 3
     assert app(["train", "grow", "--fast"]) == 2

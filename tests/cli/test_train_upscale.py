@@ -170,7 +170,6 @@ def test_unusable_options_of_fit(photos: str, capsys: Capture, words: list[str],
     assert not Path("mine.safetensors").exists()
 
 
-@pytest.mark.xfail(reason="they are passed over in silence")
 @pytest.mark.parametrize("words", [["--start", "start.safetensors"], ["--resume"], ["--device", "cuda"]])
 def test_fit_takes_no_options_of_the_others(photos: str, capsys: Capture, words: list[str]) -> None:
     assert f"{words[0]} is no option of fit" in complaint(capsys, "fit", photos, "-o", "mine.safetensors", *words)

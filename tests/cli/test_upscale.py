@@ -242,9 +242,7 @@ def test_second_run_resumes(capsys: Capture) -> None:
 
 def test_pipe(installed: Path) -> None:
     words = ["--tables", str(installed / "hklut-s-x2.safetensors"), "-"]
-    done = subprocess.run(
-        [*COMMAND, *words], input=Path("cat.png").read_bytes(), capture_output=True, check=False
-    )
+    done = subprocess.run([*COMMAND, *words], input=Path("cat.png").read_bytes(), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     with Image.open(io.BytesIO(done.stdout)) as image:
         assert (image.format, image.size) == ("PNG", (32, 24))

@@ -16,9 +16,7 @@ ENTRY = re.compile(r"@(inproceedings|article|misc)\{(\w+),\n((?:  \w+ = \{[^{}]+
 
 def test_there_are_the_nine_systems() -> None:
     assert len(CITATIONS) == 9
-    assert (
-        len([room for room, floor in FLOORS.items() if floor == 3]) == 7
-    )  # fr and sar share a room with audit
+    assert len([room for room, floor in FLOORS.items() if floor == 3]) == 7  # fr and sar share a room with audit
 
 
 @pytest.mark.parametrize("key", CITATIONS)

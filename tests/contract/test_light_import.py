@@ -71,7 +71,5 @@ def test_core_works_without_torch() -> None:
     """Every verb's module and every core room can be imported where torch is not installed."""
     rooms = ["morpho.images", "morpho.artifacts", "morpho.upscale"]
     modules = rooms + [verb.function.partition(":")[0] for verb in VERBS]
-    code = (
-        BLOCK_TORCH + f"import importlib\nfor name in {modules!r}: importlib.import_module(name)\nprint('ok')"
-    )
+    code = BLOCK_TORCH + f"import importlib\nfor name in {modules!r}: importlib.import_module(name)\nprint('ok')"
     assert run(code) == "ok"

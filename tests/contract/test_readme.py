@@ -35,9 +35,7 @@ def morpho_commands(page: Path) -> list[list[str]]:
 
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
-COMMANDS = [
-    pytest.param(c, id=f"{page.name}: {shlex.join(c)}") for page in PAGES for c in morpho_commands(page)
-]
+COMMANDS = [pytest.param(c, id=f"{page.name}: {shlex.join(c)}") for page in PAGES for c in morpho_commands(page)]
 
 
 def verb_of(command: list[str]) -> str:
@@ -47,9 +45,7 @@ def verb_of(command: list[str]) -> str:
 def test_the_two_lines_stand_alone_in_the_readme() -> None:
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     assert lines.count(MAIN_LINE) == 1
-    assert [line for line in lines if line.startswith("pip install -e ")] == [
-        TEST_LINE
-    ]  # .ci/run takes this one
+    assert [line for line in lines if line.startswith("pip install -e ")] == [TEST_LINE]  # .ci/run takes this one
 
 
 def test_blocks_are_read(tmp_path: Path) -> None:

@@ -87,9 +87,7 @@ def test_missing_measurement_is_said(tmp_path: Path) -> None:
     assert "_Not measured yet: there is no `results/toy.json`._" in fill(EMPTY, tmp_path)
 
 
-@pytest.mark.parametrize(
-    "text", ["<!-- results:toy -->\n", "<!-- /results -->", EMPTY.replace("toy", "../x")]
-)
+@pytest.mark.parametrize("text", ["<!-- results:toy -->\n", "<!-- /results -->", EMPTY.replace("toy", "../x")])
 def test_broken_block_is_an_error(text: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="needs its"):
         fill(text, tmp_path)

@@ -15,9 +15,7 @@ RECORDED: dict[str, list[str]] = json.loads(FILE.read_text(encoding="utf-8"))
 
 
 def test_public_names_are_the_recorded_ones(root: Path) -> None:
-    assert surface(root / "src" / "morpho") == RECORDED, (
-        "if that is on purpose: python -m tests.contract.surface"
-    )
+    assert surface(root / "src" / "morpho") == RECORDED, "if that is on purpose: python -m tests.contract.surface"
 
 
 @pytest.mark.parametrize("package", sorted(RECORDED))

@@ -49,9 +49,7 @@ def test_published_pairs(first: Any, second: Any, expected: float) -> None:
 def test_ciede2000_equals_scikit_image_on_pictures() -> None:
     a, b = srgb_to_lab(noise(40, 50, 3)), srgb_to_lab(noise(40, 50, 3, seed=1))
     assert np.allclose(delta_e2000(a, b), deltaE_ciede2000(a, b), atol=1e-9)
-    assert np.allclose(
-        delta_e2000(a, a[0, 0]), deltaE_ciede2000(a, np.broadcast_to(a[0, 0], a.shape)), atol=1e-9
-    )
+    assert np.allclose(delta_e2000(a, a[0, 0]), deltaE_ciede2000(a, np.broadcast_to(a[0, 0], a.shape)), atol=1e-9)
 
 
 def test_lab_equals_scikit_image() -> None:

@@ -14,9 +14,7 @@ from morpho.images import Metadata
 from tests.images.samples import XMP, entry, exif_block
 
 ORIENTATION, WIDTH, HEIGHT, MAKER_NOTE = 0x0112, 0xA002, 0xA003, 0x927C
-BLOCKS = [
-    exif_block(order, 6, thumbnail=thumb) for order in "<>" for thumb in (b"", b"\xff\xd8thumb\xff\xd9")
-]
+BLOCKS = [exif_block(order, 6, thumbnail=thumb) for order in "<>" for thumb in (b"", b"\xff\xd8thumb\xff\xd9")]
 
 
 def by_pillow(exif: bytes | None) -> dict[int, object]:
@@ -44,8 +42,7 @@ def test_nothing_else_changes(order: str) -> None:
     assert len(after) == len(block)
     changed = {at for at in range(len(block)) if block[at] != after[at]}
     places = [
-        block.index(entry(order, tag, 3, value)) + 8
-        for tag, value in ((ORIENTATION, 8), (WIDTH, 11), (HEIGHT, 7))
+        block.index(entry(order, tag, 3, value)) + 8 for tag, value in ((ORIENTATION, 8), (WIDTH, 11), (HEIGHT, 7))
     ]
     assert changed <= {place + i for place in places for i in range(2)}
 

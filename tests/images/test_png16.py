@@ -36,9 +36,7 @@ def by_pillow(data: bytes, channels: int) -> NDArray[Any]:
     return pixels[:, :, ::3] if pixels.shape[2] == 4 and channels == 2 else pixels
 
 
-@given(
-    st.integers(1, 20), st.integers(1, 20), CHANNELS, FILTERS, st.booleans(), st.sampled_from([1, 7, 1 << 16])
-)
+@given(st.integers(1, 20), st.integers(1, 20), CHANNELS, FILTERS, st.booleans(), st.sampled_from([1, 7, 1 << 16]))
 def test_reads_what_the_standard_says(
     height: int, width: int, channels: int, filters: list[int], interlaced: bool, idat_length: int
 ) -> None:
@@ -81,10 +79,7 @@ def test_the_bytes_do_not_depend_on_threads(dtype: str) -> None:
 
 
 def test_smooth_pictures_get_small() -> None:
-    ramp = (
-        np.arange(200, dtype=np.uint8)[np.newaxis, :, np.newaxis]
-        + np.arange(50, dtype=np.uint8)[:, None, None]
-    )
+    ramp = np.arange(200, dtype=np.uint8)[np.newaxis, :, np.newaxis] + np.arange(50, dtype=np.uint8)[:, None, None]
     stream = io.BytesIO()
     Image.fromarray(ramp[:, :, 0]).save(stream, "PNG", compress_level=1)
     assert len(encoded(ramp)) < 1.2 * len(stream.getvalue()) + 100
@@ -180,10 +175,7 @@ def damaged() -> dict[str, bytes]:
         "unknown packing": with_header(5, 6, 16, 2, 1, 0, 0),
         "unknown interlacing": with_header(5, 6, 16, 2, 0, 0, 2),
         "a lie about its size": with_header(20_000, 20_000, 16, 2, 0, 0, 0),
-        "transparent colour": start
-        + chunk(b"tRNS", b"\0")
-        + chunk(b"IDAT", zlib.compress(bytes(rows)))
-        + end,
+        "transparent colour": start + chunk(b"tRNS", b"\0") + chunk(b"IDAT", zlib.compress(bytes(rows))) + end,
     }
 
 

@@ -187,10 +187,7 @@ def test_pipes(tmp_path: Path) -> None:
 
 
 def bad_files() -> dict[str, tuple[bytes, str]]:
-    good = {
-        format: saved(Image.fromarray(smooth(64, 64)), format)
-        for format in ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
-    }
+    good = {format: saved(Image.fromarray(smooth(64, 64)), format) for format in ("JPEG", "PNG", "WEBP", "TIFF", "BMP")}
     header = b"BM" + bytes(16) + (40).to_bytes(4, "little")
     cases = {f"half a {format}": (data[: len(data) // 2], "damaged") for format, data in good.items()}
     cases |= {f"start of a {format}": (data[:20], "damaged") for format, data in good.items()}

@@ -16,9 +16,7 @@ from morpho.errors import ImageError, InputError, OutputExistsError
 from morpho.images import SUFFIXES, Metadata, Picture, format_of, psnr, read, write
 from tests.images.samples import ICC, XMP, exif_block, noise, saved, smooth
 
-FULL = Metadata(
-    exif=exif_block(orientation=1, thumbnail=b"\xff\xd8 thumb"), icc=ICC, xmp=XMP, dpi=(300.0, 300.0)
-)
+FULL = Metadata(exif=exif_block(orientation=1, thumbnail=b"\xff\xd8 thumb"), icc=ICC, xmp=XMP, dpi=(300.0, 300.0))
 
 
 def files(folder: Path) -> list[str]:
@@ -141,9 +139,7 @@ def test_metadata_that_do_not_fit_give_one_sentence(tmp_path: Path) -> None:
         assert files(tmp_path) == ["a.jpg", "a.png"]
 
 
-@pytest.mark.parametrize(
-    ("suffix", "channels"), [(".jpg", 3), (".webp", 3), (".bmp", 1), (".tif", 3), (".tif", 2)]
-)
+@pytest.mark.parametrize(("suffix", "channels"), [(".jpg", 3), (".webp", 3), (".bmp", 1), (".tif", 3), (".tif", 2)])
 def test_sixteen_bits_are_not_cut_to_eight(suffix: str, channels: int, tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"would lose the lower 8 of 16 bits, so write PNG"):
         write(Picture(noise(5, 5, channels, dtype="uint16")), tmp_path / f"a{suffix}")
@@ -186,9 +182,7 @@ def test_existing_files_stay(tmp_path: Path) -> None:
         write(Picture(smooth(4, 4)), dangling)
 
 
-@pytest.mark.parametrize(
-    "way", ["itself", "symlink", "hardlink", "other spelling", "through a linked folder"]
-)
+@pytest.mark.parametrize("way", ["itself", "symlink", "hardlink", "other spelling", "through a linked folder"])
 def test_the_input_is_never_overwritten(way: str, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -214,9 +208,7 @@ def test_the_input_is_never_overwritten(way: str, tmp_path: Path) -> None:
     write(read(source), folder / "c.png", source=source, overwrite=True)
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"old")
 

@@ -39,9 +39,7 @@ def _stage(rng: np.random.Generator, factor: int, symmetric: bool) -> Stage:
     return Stage(factor, msb, lsb)
 
 
-def _table(
-    rng: np.random.Generator, kernel: str, entries: int, factor: int, peak: int, symmetric: bool
-) -> Bytes:
+def _table(rng: np.random.Generator, kernel: str, entries: int, factor: int, peak: int, symmetric: bool) -> Bytes:
     """Symmetric tables are written out entry by entry, so that they do not lean on the code under test."""
     table = rng.integers(-peak, peak + 1, (entries, factor, factor), dtype=np.int8)
     if not symmetric:

@@ -38,9 +38,7 @@ def assert_same(a: Tables, b: Tables) -> None:
 
 @pytest.mark.parametrize("chain", CHAINS)
 @pytest.mark.parametrize("mirror", [np.flipud, np.fliplr, np.transpose, lambda a: a[::-1, ::-1].T])
-def test_symmetric_tables_mirror_with_the_picture(
-    chain: tuple[int, ...], mirror: Callable[[Any], Any]
-) -> None:
+def test_symmetric_tables_mirror_with_the_picture(chain: tuple[int, ...], mirror: Callable[[Any], Any]) -> None:
     tables = random_tables(*chain, symmetric=True)
     grey = np.random.default_rng(1).integers(0, 256, (6, 9), dtype=np.uint8)
     upright = upscale(grey[..., None], tables)[..., 0]
@@ -167,9 +165,7 @@ def name_as_published(stage: int, branch: str, kernel: str, factor: int) -> str:
     return f"S{stage}_{branch}_{family}_LUT_{kernel}_x{factor}_4bit_int8.npy"
 
 
-def publish(
-    folder: Path, tables: Tables, *, name: Callable[[int, str, str, int], str] = name_as_published
-) -> Path:
+def publish(folder: Path, tables: Tables, *, name: Callable[[int, str, str, int], str] = name_as_published) -> Path:
     """Write tables as the reference implementation does: ``(entries, 1, u, u)`` arrays."""
     folder.mkdir()
     for number, stage in enumerate(tables.stages, start=1):
@@ -229,9 +225,7 @@ class Boom:
         (pickle.dumps(Boom()), "cannot be read as a NumPy array"),
     ],
 )
-def test_damaged_published_table(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: Any, complaint: str
-) -> None:
+def test_damaged_published_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: Any, complaint: str) -> None:
     monkeypatch.chdir(tmp_path)
     folder = publish(tmp_path / "t", random_tables(2))
     (folder / MSB_H).unlink()

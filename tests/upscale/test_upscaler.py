@@ -137,9 +137,7 @@ def with_alpha(image: Pixels, tables: Tables) -> Pixels:
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 @pytest.mark.parametrize("channels", [2, 4])
-def test_opaque_picture_is_upscaled_as_if_it_had_no_alpha(
-    upscaler: Upscaler, channels: int, dtype: str
-) -> None:
+def test_opaque_picture_is_upscaled_as_if_it_had_no_alpha(upscaler: Upscaler, channels: int, dtype: str) -> None:
     image = noise(9, 8, channels, dtype=dtype)
     image[..., -1] = np.iinfo(dtype).max
     result = upscaler(image)
@@ -320,13 +318,9 @@ def test_arrays_need_neither_pillow_nor_torch(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    sys.platform != "linux", reason="reads the peak of the resident memory as Linux counts it"
-)
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of the resident memory as Linux counts it")
 @pytest.mark.parametrize("channels", [3, 4])
-def test_hundred_megapixels_take_less_than_200_mb_beside_input_and_output(
-    tmp_path: Path, channels: int
-) -> None:
+def test_hundred_megapixels_take_less_than_200_mb_beside_input_and_output(tmp_path: Path, channels: int) -> None:
     path = save_tables(tmp_path, 2, 2)
     code = (
         "import resource, numpy as np\n"

@@ -91,6 +91,10 @@ def train_upscale(
         }.items()
         if value is not None
     }  # fmt: skip
+    if mode == "fit":
+        for name, value in {"start": start, "device": None if device == "auto" else device, "resume": resume}.items():
+            if value:
+                raise InputError(f"--{name} is no option of fit: see `morpho train upscale --help`")
     watch = Stopwatch()
     pictures = read_photos(photos)
     if mode == "fit":

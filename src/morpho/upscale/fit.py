@@ -24,7 +24,7 @@ from morpho.images import imresize
 from morpho.upscale.corpus import Pair, Photo, held_psnr, prepare, sample
 from morpho.upscale.kernel import upscale
 from morpho.upscale.linear import LinearStage
-from morpho.upscale.tables import Stage, Tables
+from morpho.upscale.tables import Stage, Tables, check_factors
 
 __all__ = ["FitRecipe", "conjugate_gradients", "fit", "fit_photos", "smoothness_product"]
 
@@ -60,8 +60,7 @@ class FitRecipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.factors or any(factor not in (1, 2, 3, 4) for factor in self.factors):
-            raise InputError(f"the stage factors {self.factors} are not supported: use factors of 1 to 4")
+        check_factors(self.factors)
         if self.iterations < 1 or self.held_every < 2 or self.megapixels <= 0:
             raise InputError("iterations must be at least 1, held_every at least 2, megapixels positive")
         if min(self.ridge, self.smoothness, self.variations) < 0:

@@ -74,7 +74,7 @@ class LinearStage:
         """Return the map of a factor; it is made once.
 
         >>> LinearStage.of(2).size, LinearStage.of(2).positions.shape
-        (29840, (51200, 4))
+        (30208, (51200, 4))
         """
         return cls(factor)
 

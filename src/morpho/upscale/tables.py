@@ -15,9 +15,18 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from morpho.errors import ArtifactError
+from morpho.errors import ArtifactError, InputError
 
-__all__ = ["LSB_KERNELS", "LSB_WEIGHT", "MSB_KERNELS", "MSB_WEIGHT", "Stage", "Tables", "rotate_offset"]
+__all__ = [
+    "LSB_KERNELS",
+    "LSB_WEIGHT",
+    "MSB_KERNELS",
+    "MSB_WEIGHT",
+    "Stage",
+    "Tables",
+    "check_factors",
+    "rotate_offset",
+]
 
 Offset = tuple[int, int]
 
@@ -44,6 +53,18 @@ def rotate_offset(offset: Offset, quarter_turns: int) -> Offset:
     for _ in range(quarter_turns % 4):
         dy, dx = dx, -dy
     return dy, dx
+
+
+def check_factors(factors: tuple[int, ...]) -> None:
+    """Refuse a list of stage factors that no upscaler has.
+
+    Raises:
+        InputError: it is empty, or a factor is not 1 to 4.
+
+    >>> check_factors((2, 1, 2))
+    """
+    if not factors or any(factor not in (1, 2, 3, 4) for factor in factors):
+        raise InputError(f"the stage factors {factors} are not supported: use factors of 1 to 4")
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from morpho.training import Processes, processes
 from morpho.upscale.corpus import Pair, Photo, crops, held_psnr, prepare
 from morpho.upscale.linear import LinearStage
 from morpho.upscale.model import Model, NetworkStage, TableStage
-from morpho.upscale.tables import Tables
+from morpho.upscale.tables import Tables, check_factors
 
 __all__ = ["RECIPES", "Recipe", "train"]
 
@@ -71,8 +71,7 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.factors or any(factor not in (1, 2, 3, 4) for factor in self.factors):
-            raise InputError(f"the stage factors {self.factors} are not supported: use factors of 1 to 4")
+        check_factors(self.factors)
         if min(self.steps, self.batch, self.crop, self.held_every - 1) < 1:
             raise InputError("steps, batch and crop must be at least 1, and held_every at least 2")
         if not (self.learning_rate > 0 and 0 <= self.average < 1 and self.slope >= 0 and self.variations >= 0):
