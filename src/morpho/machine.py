@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
-import subprocess
-from importlib import metadata
 from pathlib import Path
 
 __all__ = ["cores", "cpu_model", "current_commit", "describe", "memory_bytes", "package_version"]
@@ -17,6 +14,8 @@ def describe() -> dict[str, str | int | float | None]:
     >>> sorted(describe())
     ['cores', 'cpu', 'memory_gib', 'numba', 'numpy', 'python', 'system', 'torch']
     """
+    import platform
+
     memory = memory_bytes()
     return {
         "cpu": cpu_model(),
@@ -44,6 +43,8 @@ def cpu_model() -> str:
         for line in cpuinfo.read_text(errors="replace").splitlines():
             if line.lower().startswith(("model name", "hardware")):
                 return line.partition(":")[2].strip()
+    import platform
+
     if platform.system() == "Darwin":
         return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
     return platform.processor() or platform.machine() or "unknown"
@@ -63,6 +64,8 @@ def package_version(name: str) -> str | None:
     >>> package_version("no-such-distribution") is None
     True
     """
+    from importlib import metadata  # slow to import, and this module is needed at every start for cores()
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -85,6 +88,8 @@ def current_commit() -> str:
 
 def _output(*command: str) -> str:
     """Run a command and return what it printed; empty where it fails or does not exist."""
+    import subprocess
+
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):

@@ -7,7 +7,6 @@ picture. The bytes do not depend on the number of threads.
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morpho.images.metadata import Metadata
+from morpho.machine import cores
 
 __all__ = ["INCH", "SIGNATURE", "XMP_KEY", "chunks", "encode", "is_sixteen_bit"]
 
@@ -101,7 +101,7 @@ def _deflate(pixels: NDArray[Any], threads: int | None) -> Iterator[bytes]:
     height = pixels.shape[0]
     rows = max(1, _BAND // max(1, pixels[0].size * pixels.itemsize))
     bands = [(start, min(start + rows, height)) for start in range(0, height, rows)]
-    workers = min(len(bands), threads or min(8, _processors()))
+    workers = min(len(bands), threads or min(8, cores()))
     checksum = 1
     yield b"\x78\x01"
     with ThreadPoolExecutor(workers) as pool:
@@ -153,8 +153,3 @@ def _join_adler(first: int, second: int, second_length: int) -> int:
     low = ((first & 0xFFFF) + (second & 0xFFFF) - 1) % base
     high = ((first >> 16) + (second >> 16) + second_length * ((first & 0xFFFF) - 1)) % base
     return high << 16 | low
-
-
-def _processors() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -6,7 +6,6 @@ readable truth that tests compare with.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -16,6 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from morpho.machine import cores
 from morpho.upscale.linear import MSB_ROWS, OFFSETS, READS, ROWS
 
 __all__ = ["addresses", "gather", "gram", "in_parts", "pull_slopes", "scatter"]
@@ -98,7 +98,7 @@ def pull_slopes(
 
 def in_parts(work: Callable[[slice], T], length: int, threads: int | None = None) -> list[T]:
     """Cut ``range(length)`` into one slice per thread and run ``work`` on each."""
-    threads = max(1, min(length, threads or len(os.sched_getaffinity(0))))
+    threads = max(1, min(length, threads or cores()))
     cuts = [length * i // threads for i in range(threads + 1)]
     parts = [slice(a, b) for a, b in pairwise(cuts)]
     if threads == 1:

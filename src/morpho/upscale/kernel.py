@@ -7,7 +7,6 @@ This file cuts the picture into bands and hands them to threads. The loops are i
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morpho.errors import InputError
+from morpho.machine import cores
 from morpho.upscale import native
 from morpho.upscale.kernel_tables import pack
 from morpho.upscale.reference import REACH, UNITS, check_image
@@ -56,7 +56,7 @@ def upscale(
     """
     check_image(image)
     result = _output(image, tables.scale, out)
-    workers = _count("threads", threads, _usable_cores())
+    workers = _count("threads", threads, cores())
     job = _Job(image, result, tables)
     rows = _count("band_rows", band_rows, job.default_band_rows(workers))
     bands = [(top, min(top + rows, len(image))) for top in range(0, len(image), rows)]
@@ -88,12 +88,6 @@ def _count(name: str, value: int | None, default: int) -> int:
     if value < 1:
         raise InputError(f"{name} must be at least 1, not {value}")
     return value
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @cache
