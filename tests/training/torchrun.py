@@ -12,7 +12,8 @@ _SECONDS = 120
 
 def environment(root: Path) -> dict[str, str]:
     """One thread per process; the tests can be imported."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
+    path = os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
 
 
 def torchrun(count: int, *words: str, root: Path) -> subprocess.CompletedProcess[str]:
