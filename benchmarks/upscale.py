@@ -167,7 +167,7 @@ def training(steps: int, network_steps: int) -> list[Record]:
             if mode != "fit":
                 rest += ["--steps", str(network_steps if mode == "network" else steps)]
             if mode == "finetune":
-                rest += ["--start", str(start)]
+                rest += ["--from", str(start)]
             output = Path(folder, f"run{number}.safetensors")
             run = Stopwatch()
             if morpho(["train", "upscale", mode, *photos, "-o", str(output), *rest]):

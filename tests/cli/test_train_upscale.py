@@ -93,10 +93,10 @@ def test_several_folders(photos: str, tmp_path: Path) -> None:
 
 def test_finetune_then_resume(photos: str, tmp_path: Path) -> None:
     start = str(save_tables(tmp_path, 2, 2, name="start"))
-    words = ["finetune", photos, "-o", "mine.safetensors", "--start", start, *quick(), "--learning-rate", "3"]
+    words = ["finetune", photos, "-o", "mine.safetensors", "--from", start, *quick(), "--learning-rate", "3"]
     assert train(*words) == 0
     card = read_card("mine.safetensors")
-    assert (card.recipe["mode"], card.recipe["start"], card.recipe["steps"]) == ("finetune", start, 2)
+    assert (card.recipe["mode"], card.recipe["from"], card.recipe["steps"]) == ("finetune", start, 2)
     assert card.recipe["learning_rate"] == 3
     (line,) = (json.loads(line) for line in Path("mine.run/log.jsonl").read_text().splitlines())
     assert line["held_psnr_y"] == card.numbers["held_psnr_y"]
@@ -118,15 +118,14 @@ def test_two_processes_write_once(photos: str, tmp_path: Path, root: Path) -> No
     script = tmp_path / "morpho.py.run"
     script.write_text("import sys\nfrom morpho.cli.app import main\nsys.exit(main())\n")
     words = ["train", "upscale", "finetune", photos, "-s", "2", "-o", str(tmp_path / "two.safetensors")]
-    # The two dashes keep torchrun from taking --start for its own --start-method.
-    done = torchrun(2, "--", str(script), *words, "--start", str(start), *quick(), root=root)
+    done = torchrun(2, str(script), *words, "--from", str(start), *quick(), root=root)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("two.safetensors: factors 2") == 1
     card = read_card(tmp_path / "two.safetensors")
     assert 0 < card.numbers["held_psnr_y"] < 100
     assert len((tmp_path / "two.run" / "log.jsonl").read_text().splitlines()) == 1
     one = str(tmp_path / "one.safetensors")
-    assert main([*words[:-1], one, "--start", str(start), *quick()]) == 0
+    assert main([*words[:-1], one, "--from", str(start), *quick()]) == 0
     a, b = (files.load(tmp_path / name)[0].stages[0].msb for name in ("one.safetensors", "two.safetensors"))
     assert np.mean(a != b) < 1e-3  # sums in another order
 
@@ -170,7 +169,7 @@ def test_unusable_options_of_fit(photos: str, capsys: Capture, words: list[str],
     assert not Path("mine.safetensors").exists()
 
 
-@pytest.mark.parametrize("words", [["--start", "start.safetensors"], ["--resume"], ["--device", "cuda"]])
+@pytest.mark.parametrize("words", [["--from", "start.safetensors"], ["--resume"], ["--device", "cuda"]])
 def test_fit_takes_no_options_of_the_others(photos: str, capsys: Capture, words: list[str]) -> None:
     assert f"{words[0]} is no option of fit" in complaint(capsys, "fit", photos, "-o", "mine.safetensors", *words)
 
@@ -178,14 +177,14 @@ def test_fit_takes_no_options_of_the_others(photos: str, capsys: Capture, words:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (quick(), "finetune needs tables to start from: fit some first and give them with --start"),
-        (quick(start="nowhere.safetensors"), "nowhere.safetensors"),
-        (quick(start="start.safetensors", factors="2"), "factors (2, 2), which do not lead to (2,)"),
-        ([*quick(start="start.safetensors"), "--resume"], "mine.run/checkpoint.pt cannot be read"),
-        (quick(start="start.safetensors", smoothness="1"), "--smoothness is no option of finetune"),
-        (quick(start="start.safetensors", device="tpu"), "'tpu' is not available here"),
-        (quick(start="start.safetensors", crop="9"), "no training photo has 9 pixels per side"),
-        (quick(start="start.safetensors", steps="0"), "steps, batch and crop must be at least 1"),
+        (quick(), "finetune needs tables to start from: fit some first and give them with --from"),
+        (quick(**{"from": "nowhere.safetensors"}), "nowhere.safetensors"),
+        (quick(**{"from": "start.safetensors"}, factors="2"), "factors (2, 2), which do not lead to (2,)"),
+        ([*quick(**{"from": "start.safetensors"}), "--resume"], "mine.run/checkpoint.pt cannot be read"),
+        (quick(**{"from": "start.safetensors"}, smoothness="1"), "--smoothness is no option of finetune"),
+        (quick(**{"from": "start.safetensors"}, device="tpu"), "'tpu' is not available here"),
+        (quick(**{"from": "start.safetensors"}, crop="9"), "no training photo has 9 pixels per side"),
+        (quick(**{"from": "start.safetensors"}, steps="0"), "steps, batch and crop must be at least 1"),
     ],
 )
 def test_unusable_options_of_finetune(

@@ -210,7 +210,6 @@ def test_nothing_to_resume_from(tmp_path: Path) -> None:
         train(quick(factors=(2,)), PHOTOS, start=flat(2), folder=tmp_path, resume=True, device="cpu")
 
 
-@pytest.mark.xfail(reason="only OSError is turned into a sentence")
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\3\4 hello"])
 def test_a_damaged_checkpoint(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "checkpoint.pt").write_bytes(content)

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from morpho.cli.options import Scale
 from morpho.console import print_table
 from morpho.machine import cores
 from morpho.upscale import bench
@@ -19,7 +20,7 @@ __all__ = ["bench_upscale"]
 def bench_upscale(
     *,
     model: Annotated[str, Parameter(name=("--model", "-m"))] = DEFAULT_NAME,
-    scale: Annotated[int | None, Parameter(name=("--scale", "-s"))] = None,
+    scale: Scale = None,
     width: Annotated[int, Parameter(validator=Number(gte=1, lte=20000))] = 960,
     height: Annotated[int, Parameter(validator=Number(gte=1, lte=20000))] = 540,
     threads: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
@@ -40,7 +41,7 @@ def bench_upscale(
     upscaler = Upscaler.load(model, scale=scale)
     image = bench.picture(width, height)
     timed = bench.timings(upscaler, image, threads=threads or cores(), runs=runs)
-    cold = bench.cold_command(image, scale=upscaler.scale)
+    cold = bench.cold_command(image, model=upscaler.card.name)
     megapixels = width * height * upscaler.scale**2 / 1e6
     if json:
         for row in timed:

@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from morpho.cli.options import Scale
 from morpho.console import format_bytes, print_table
 from morpho.errors import InputError
 from morpho.upscale.evaluate import Quality, bicubic, evaluate
@@ -21,7 +22,7 @@ def eval_upscale(
     folders: list[Path],
     /,
     *,
-    scale: Annotated[int | None, Parameter(name=("--scale", "-s"), validator=Number(gte=2, lte=4))] = None,
+    scale: Annotated[Scale, Parameter(validator=Number(gte=2, lte=4))] = None,
     model: Annotated[str | None, Parameter(name=("--model", "-m"))] = None,
     tables: Path | None = None,
     json: bool = False,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from cyclopts import CycloptsError, Parameter
+from cyclopts import CycloptsError, Parameter, Token
 from cyclopts.validators import Number
 
 from morpho.cli.inputs import Shard
 
-__all__ = ["Inputs", "Options"]
+__all__ = ["Inputs", "Options", "Scale"]
 
 #: So many pictures at a time at most, unless asked for more: each takes the memory of its result.
 _MOST_WORKERS = 4
@@ -33,6 +34,17 @@ def _check_options(_: object, options: Options | None) -> None:
     if options is not None and options.overwrite and options.skip_existing:
         raise ValueError("--overwrite and --skip-existing contradict each other: give one of them")
 
+
+def _whole(_: object, tokens: Sequence[Token]) -> int:
+    """Take whole numbers only: cyclopts would cut 2.5 down to 2."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"{tokens[0].value} is no whole number") from None
+
+
+#: How many times wider and higher.
+Scale = Annotated[int | None, Parameter(name=("--scale", "-s"), converter=_whole)]
 
 #: The pictures that a verb works on, as its first parameter.
 Inputs = Annotated[list[str], Parameter(name="IN", allow_leading_hyphen=True, validator=_check_words)]

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from morpho.artifacts import Card
+from morpho.cli.options import Scale
 from morpho.console import format_bytes, format_seconds, note
 from morpho.errors import InputError, OutputExistsError, require
 from morpho.machine import current_commit
@@ -33,9 +34,9 @@ def train_upscale(
     /,
     *,
     output: Annotated[Path, Parameter(name=("--output", "-o"))],
-    scale: Annotated[int, Parameter(name=("--scale", "-s"))] = 4,
+    scale: Scale = None,
     factors: str | None = None,
-    start: str | None = None,
+    start: Annotated[str | None, Parameter(name="--from")] = None,  # torchrun takes --start for its own
     steps: int | None = None,
     batch: int | None = None,
     crop: int | None = None,
@@ -61,7 +62,7 @@ def train_upscale(
         mode: fit, network or finetune.
         photos: Folders of photographs; never a test set.
         output: The file to write, NAME.safetensors.
-        scale: 2, 3 or 4, where --factors is not given.
+        scale: 2, 3 or 4 (the default), where --factors is not given.
         factors: The stages' factors, such as 2,2 or 2,1,2.
         start: finetune: tables to start from, a name or file.
         steps: network, finetune: gradient steps.
@@ -82,7 +83,7 @@ def train_upscale(
         raise OutputExistsError(f"{output} exists already: choose another name or add --overwrite")
     if output.suffix != ".safetensors":
         raise InputError(f"the output {output} must end in .safetensors")
-    chosen = _factors(factors, scale)
+    chosen = _factors(factors, scale or 4)
     given = {
         name: value
         for name, value in {
@@ -91,10 +92,12 @@ def train_upscale(
         }.items()
         if value is not None
     }  # fmt: skip
-    if mode == "fit":
-        for name, value in {"start": start, "device": None if device == "auto" else device, "resume": resume}.items():
-            if value:
-                raise InputError(f"--{name} is no option of fit: see `morpho train upscale --help`")
+    _refuse_options_of_others(
+        mode,
+        fit={"--threads": threads},
+        network={"--resume": resume, "--device": device != "auto"},
+        finetune={"--resume": resume, "--device": device != "auto", "--from": start},
+    )
     watch = Stopwatch()
     pictures = read_photos(photos)
     if mode == "fit":
@@ -109,7 +112,7 @@ def train_upscale(
         name=output.stem,
         version="1",
         licence="Apache-2.0",
-        recipe={"mode": mode, **_plain(recipe), **({"start": start} if start else {})},
+        recipe={"mode": mode, **_plain(recipe), **({"from": start} if start else {})},
         data=[f"{folder.resolve().name} ({len(find_pictures(folder))} photographs)" for folder in photos],
         seed=recipe.seed,
         numbers={"held_psnr_y": round(held, 4)},
@@ -120,6 +123,14 @@ def train_upscale(
         f"{output}: factors {','.join(map(str, chosen))}, tables of {format_bytes(tables.nbytes)}, "
         f"{held:.3f} dB on held-out photos, {format_seconds(watch.seconds)}"
     )
+
+
+def _refuse_options_of_others(mode: str, **options: dict[str, object]) -> None:
+    """Refuse an option that was given and that only other modes have."""
+    for values in options.values():
+        for option, value in values.items():
+            if value and option not in options[mode]:
+                raise InputError(f"{option} is no option of {mode}: see `morpho train upscale --help`")
 
 
 def _by_gradients(

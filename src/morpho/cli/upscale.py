@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from morpho.cli import photos
-from morpho.cli.options import Inputs, Options
+from morpho.cli.options import Inputs, Options, Scale
 from morpho.errors import InputError
 from morpho.upscale.upscaler import DEFAULT_NAME, Upscaler
 
@@ -20,7 +20,7 @@ def upscale(
     inputs: Inputs,
     /,
     *,
-    scale: Annotated[int | None, Parameter(name=("--scale", "-s"))] = None,
+    scale: Scale = None,
     model: Annotated[str | None, Parameter(name=("--model", "-m"))] = None,
     tables: str | None = None,
     options: Options = Options(),  # noqa: B008 - it is frozen

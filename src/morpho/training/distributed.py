@@ -73,6 +73,7 @@ def processes(device: str = "auto") -> Iterator[Processes]:
     distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:
         yield Processes(distributed.get_rank(), count, chosen)
+        distributed.barrier()  # nobody leaves, and perhaps joins anew, while another still works
     finally:
         distributed.destroy_process_group()
 

@@ -72,7 +72,7 @@ def timings(upscaler: Upscaler, image: Photo, *, threads: int, runs: int = 15, s
     return result + [_timing(name, used, [_time(work) for _ in range(2)][1:]) for name, (used, work) in ways]
 
 
-def cold_command(image: Photo, *, scale: int = 4, runs: int = 5) -> dict[str, float]:
+def cold_command(image: Photo, *, model: str = "hklut-s-x4", runs: int = 5) -> dict[str, float]:
     """Time whole ``morpho upscale`` processes on a BMP file (nothing to compress), in seconds.
 
     Returns:
@@ -85,7 +85,7 @@ def cold_command(image: Photo, *, scale: int = 4, runs: int = 5) -> dict[str, fl
         source, target = Path(folder, "in.bmp"), Path(folder, "out.bmp")
         Image.fromarray(image).save(source)
         run = [sys.executable, "-c", "import sys; from morpho.cli.app import main; sys.exit(main())"]
-        words = ["upscale", str(source), "-o", str(target), "-s", str(scale), "--overwrite", "--quiet"]
+        words = ["upscale", str(source), "-o", str(target), "-m", model, "--overwrite", "--quiet"]
         command = _median_seconds([*run, *words], runs)
         python = _median_seconds([sys.executable, "-c", "import numpy, PIL.Image"], runs)
     return {"command": command, "python": python}

@@ -263,7 +263,10 @@ def pull_slopes_in_torch(where: Tensor, slopes: Tensor, errors: Tensor, shape: t
 
 
 def upscale_in_torch(image: Tensor, tables: Tables) -> Tensor:
-    """Upscale ``(N, C, H, W)`` uint8 by plain torch operations: the way of research code, to compare speeds with."""
+    """Upscale ``(N, C, H, W)`` uint8 by plain torch operations: the way of research code, to compare speeds with.
+
+    The tables must mirror with the picture, as those trained here do.
+    """
     state = 6.0 * image.flatten(0, 1).float()
     for stage in tables.stages:
         rows = torch.from_numpy(LinearStage.of(stage.factor).rows(LinearStage.of(stage.factor).from_stage(stage)))

@@ -107,10 +107,14 @@ def train(
 ) -> tuple[Tables, float]:
     """Train and return the best tables by held-out PSNR, and that PSNR.
 
+    Under ``torchrun`` only the first process measures, writes and returns them; the others return what they started
+    with, and minus infinity.
+
     Args:
         recipe: how.
         photos: ``(H, W, C)`` uint8.
-        start: tables to begin with; needed for ``finetune``. They may lack stages of factor 1.
+        start: tables to begin with; needed for ``finetune``. They may lack stages of factor 1. Of tables
+            that do not mirror with the picture, the mirrored entries are averaged.
         folder: where ``checkpoint.pt`` and ``log.jsonl`` go.
         resume: continue from the folder's checkpoint.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -133,6 +137,8 @@ def train(
         run = _Run(recipe, _model(recipe, start), joined, folder)
         if resume:
             run.restore()
+        elif joined.first:
+            (folder / "log.jsonl").unlink(missing_ok=True)
         with progress(recipe.mode, total=recipe.steps if joined.first else None) as advance:
             advance(run.step)
             while run.step < recipe.steps:
@@ -155,7 +161,7 @@ def _model(recipe: Recipe, start: Tables | None) -> Model:
             torch.manual_seed(recipe.seed)
             return Model([NetworkStage(factor) for factor in recipe.factors], slope=recipe.slope)
     if start is None:
-        raise InputError("finetune needs tables to start from: fit some first and give them with --start")
+        raise InputError("finetune needs tables to start from: fit some first and give them with --from")
     return Model(_table_stages(recipe.factors, start), slope=recipe.slope)
 
 
@@ -241,9 +247,12 @@ class _Run:
         path = self.folder / "checkpoint.pt"
         try:
             state = torch.load(path, map_location=self.joined.device, weights_only=True)
-        except OSError as error:
+            recipe = state["recipe"]
+        except FileNotFoundError as error:
             raise ArtifactError(f"{path} cannot be read ({error.strerror}): start without --resume") from error
-        if state["recipe"] != _plain(self.recipe):
+        except Exception as error:  # torch raises half a dozen types on damaged files
+            raise ArtifactError(f"{path} is damaged ({type(error).__name__}): start without --resume") from error
+        if recipe != _plain(self.recipe):
             raise ArtifactError(f"{path} is of a run with another recipe: repeat its options, or start anew")
         self.model.load_state_dict(state["model"])
         self.mean.load_state_dict(state["mean"])
