@@ -1,6 +1,6 @@
 """Upscale a picture from Python, and see what the tables change.
 
-    python examples/upscale_in_python.py [PICTURE]
+python examples/upscale_in_python.py [PICTURE]
 """
 
 import sys

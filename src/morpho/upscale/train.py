@@ -50,8 +50,8 @@ class Recipe:
             in a run so short. (The paper: 5e-4, divided by ten at half and three quarters of its long run.)
         slope: weight of the gradient through the nibbles; the paper has none (0). See `morpho.upscale.model`.
         variations: copies of each photo with other tones, see `morpho.upscale.corpus.vary`. The paper has none.
-        average: decay per step of the running mean of the parameters, which is what is kept. The paper keeps the last. Networks
-            move faster than entries and need a shorter memory, 0.99.
+        average: decay per step of the running mean of the parameters, which is what is kept. Networks move faster than
+            entries and need a shorter memory, 0.99. The paper keeps the last.
         held_every: one photo in so many is held out to select by. The paper selects on a test set.
         seed: of everything random.
 
