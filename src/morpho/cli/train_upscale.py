@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,14 +22,43 @@ from morpho.upscale.fit import FitRecipe, fit_photos
 from morpho.upscale.tables import Tables
 from morpho.upscale.upscaler import Upscaler
 
-__all__ = ["train_upscale"]
+__all__ = ["RecipeOptions", "train_upscale"]
 
+Mode = Literal["fit", "network", "finetune"]
 #: The factors of a scale where none are given: HKLUT-S.
 _FACTORS = {2: (2,), 3: (3,), 4: (2, 2)}
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class RecipeOptions:
+    """What changes a mode's default recipe; what is left out stays as it is there.
+
+    Attributes:
+        steps: network, finetune: gradient steps.
+        batch: network, finetune: crops per step.
+        crop: network, finetune: low-resolution pixels per side of a crop.
+        learning_rate: network, finetune: of Adam, at the start.
+        slope: network, finetune: weight of the gradient through the nibbles; 0 is the published form.
+        variations: Copies of each photo with other tones and sizes.
+        smoothness: fit: weight of the differences between neighbouring entries.
+        megapixels: fit: at most so many million high-resolution values.
+        seed: Of everything random.
+    """
+
+    steps: int | None = None
+    batch: int | None = None
+    crop: int | None = None
+    learning_rate: float | None = None
+    slope: float | None = None
+    variations: int | None = None
+    smoothness: float | None = None
+    megapixels: float | None = None
+    seed: int | None = None
+
+
 def train_upscale(
-    mode: Literal["fit", "network", "finetune"],
+    mode: Mode,
     photos: list[Path],
     /,
     *,
@@ -37,15 +66,7 @@ def train_upscale(
     scale: Scale = None,
     factors: str | None = None,
     start: Annotated[str | None, Parameter(name="--from")] = None,  # torchrun takes --start for its own
-    steps: int | None = None,
-    batch: int | None = None,
-    crop: int | None = None,
-    learning_rate: float | None = None,
-    slope: float | None = None,
-    variations: int | None = None,
-    smoothness: float | None = None,
-    megapixels: float | None = None,
-    seed: int | None = None,
+    changes: RecipeOptions = RecipeOptions(),
     device: str = "auto",
     threads: int | None = None,
     resume: bool = False,
@@ -65,15 +86,7 @@ def train_upscale(
         scale: 2, 3 or 4 (the default), where --factors is not given.
         factors: The stages' factors, such as 2,2 or 2,1,2.
         start: finetune: tables to start from, a name or file.
-        steps: network, finetune: gradient steps.
-        batch: network, finetune: crops per step.
-        crop: network, finetune: low-resolution pixels per side of a crop.
-        learning_rate: network, finetune: of Adam, at the start.
-        slope: network, finetune: weight of the gradient through the nibbles; 0 is the published form.
-        variations: Copies of each photo with other tones and sizes.
-        smoothness: fit: weight of the differences between neighbouring entries.
-        megapixels: fit: at most so many million high-resolution values.
-        seed: Of everything random.
+        changes: Changes to the mode's recipe.
         device: network, finetune: auto, cpu, cuda or mps.
         threads: fit: how many threads; by default one per core.
         resume: network, finetune: continue from the checkpoint.
@@ -84,14 +97,6 @@ def train_upscale(
     if output.suffix != ".safetensors":
         raise InputError(f"the output {output} must end in .safetensors")
     chosen = _factors(factors, scale or 4)
-    given = {
-        name: value
-        for name, value in {
-            "steps": steps, "batch": batch, "crop": crop, "learning_rate": learning_rate, "slope": slope,
-            "variations": variations, "smoothness": smoothness, "megapixels": megapixels, "seed": seed,
-        }.items()
-        if value is not None
-    }  # fmt: skip
     _refuse_options_of_others(
         mode,
         fit={"--threads": threads},
@@ -101,27 +106,31 @@ def train_upscale(
     watch = Stopwatch()
     pictures = read_photos(photos)
     if mode == "fit":
-        recipe = _recipe(FitRecipe(factors=chosen), given, mode)
+        recipe = _recipe(FitRecipe(factors=chosen), changes, mode)
         tables, held = fit_photos(recipe, pictures, threads=threads)
     else:
-        tables, held, recipe = _by_gradients(mode, chosen, given, pictures, start, output, resume, device)
+        tables, held, recipe = _by_gradients(mode, chosen, changes, pictures, start, output, resume, device)
     if os.environ.get("RANK", "0") != "0":
         return  # under torchrun, the first process alone writes
-    card = Card(
-        kind=files.KIND,
-        name=output.stem,
-        version="1",
-        licence="Apache-2.0",
-        recipe={"mode": mode, **_plain(recipe), **({"from": start} if start else {})},
-        data=[f"{folder.resolve().name} ({len(find_pictures(folder))} photographs)" for folder in photos],
-        seed=recipe.seed,
-        numbers={"held_psnr_y": round(held, 4)},
-        commit=current_commit(),
-    )
-    files.save(output, tables, card, overwrite=overwrite)
+    described = {"mode": mode, **_plain(recipe), **({"from": start} if start else {})}
+    files.save(output, tables, _card(output.stem, described, photos, held), overwrite=overwrite)
     note(
         f"{output}: factors {','.join(map(str, chosen))}, tables of {format_bytes(tables.nbytes)}, "
         f"{held:.3f} dB on held-out photos, {format_seconds(watch.seconds)}"
+    )
+
+
+def _card(name: str, recipe: dict[str, Any], photos: list[Path], held: float) -> Card:
+    return Card(
+        kind=files.KIND,
+        name=name,
+        version="1",
+        licence="Apache-2.0",
+        recipe=recipe,
+        data=[f"{folder.resolve().name} ({len(find_pictures(folder))} photographs)" for folder in photos],
+        seed=recipe["seed"],
+        numbers={"held_psnr_y": round(held, 4)},
+        commit=current_commit(),
     )
 
 
@@ -136,7 +145,7 @@ def _refuse_options_of_others(mode: str, **options: dict[str, object]) -> None:
 def _by_gradients(
     mode: Literal["network", "finetune"],
     factors: tuple[int, ...],
-    given: dict[str, Any],
+    changes: RecipeOptions,
     pictures: list[Photo],
     start: str | None,
     output: Path,
@@ -146,7 +155,7 @@ def _by_gradients(
     require("torch", "torch")
     from morpho.upscale import train
 
-    recipe = _recipe(train.RECIPES[mode](factors), given, mode)
+    recipe = _recipe(train.RECIPES[mode](factors), changes, mode)
     begin = None if start is None else Upscaler.load(start).tables
     folder = output.with_suffix(".run")
     tables, held = train.train(recipe, pictures, start=begin, folder=folder, resume=resume, device=device)
@@ -167,8 +176,10 @@ def _factors(text: str | None, scale: int) -> tuple[int, ...]:
     return factors
 
 
-def _recipe(recipe: Any, given: dict[str, Any], mode: str) -> Any:
+def _recipe(recipe: Any, changes: RecipeOptions, mode: str) -> Any:
+    """Change what was asked for; refuse what the recipe does not have."""
     known = {field.name for field in fields(recipe)}
+    given = {name: value for name, value in asdict(changes).items() if value is not None}
     for name in given:
         if name not in known:
             raise InputError(f"--{name.replace('_', '-')} is no option of {mode}: see `morpho train upscale --help`")
