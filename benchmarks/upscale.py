@@ -68,8 +68,8 @@ def quality() -> list[Record]:
             measured[scale].append((model, [evaluate(upscaler, folder) for folder in tests]))
     protocol = (
         "Luma of BT.601, `scale` pixels of border cut for PSNR and none for SSIM; low-resolution pictures by MATLAB's "
-        "bicubic; the mean over pictures. Trained on T91, BSDS200 and 12 Kodak photos. Within a run, tables are selected "
-        "on held-out training photos; that photos are varied at all was decided with Set5 and Set14 in view."
+        "bicubic; the mean over pictures. Trained on T91, BSDS200 and 12 Kodak photos. Within a run, tables are "
+        "selected on held-out training photos; that photos are varied at all was decided with Set5 and Set14 in view."
     )
     x4 = [_quality_row(name, results) for name, results in measured[4]]
     others = [[f"x{s}", *_quality_row(name, results)] for s in (2, 3) for name, results in measured[s]]
