@@ -70,6 +70,7 @@ def test_loaded_arrays_are_writable_and_the_input_may_be_read_only(tmp_path: Pat
     save(tmp_path / "a.safetensors", {"a": array}, CARD)
     tensors, _ = load(tmp_path / "a.safetensors")
     tensors["a"][0] = 9
+    assert (tensors["a"].tolist(), array.tolist()) == ([9, 1, 2, 3], [0, 1, 2, 3])
 
 
 def test_equal_artefacts_are_equal_bytes(tmp_path: Path) -> None:

@@ -73,10 +73,10 @@ def test_the_table_shows_bicubic_beside_it(capsys: Capture) -> None:
     [
         (["nowhere"], "nowhere is no folder"),
         (["weights"], "weights holds no picture"),
-        (["bad"], "the set cannot be measured: bad/a.png"),
+        (["bad"], "a photo of the set is unusable: bad/a.png"),
         (["deep"], "deep/a.png has 16 bits per channel"),
         (["small"], "small/00.png is 40x9, too small to measure"),
-        (["SetA", "bad"], "the set cannot be measured"),
+        (["SetA", "bad"], "a photo of the set is unusable"),
         (["SetA", "-s", "3"], "there are no hklut-s tables for scale 3"),
         (["SetA", "-m", "nothing"], "there is no artefact called 'nothing'"),
         (["SetA", "-m", "hklut-s", "--tables", "weights/hklut-s-x2.safetensors"], "contradict each other"),

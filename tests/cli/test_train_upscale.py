@@ -146,7 +146,7 @@ def test_unusable_folders(photos: str, tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "few" / "deep.png").write_bytes(png_file(noise(9, 9, 3, dtype="uint16")))
     assert "deep.png has 16 bits" in complaint(capsys, "fit", photos, few, "-o", "mine.safetensors")
     (tmp_path / "few" / "deep.png").write_bytes(b"hello")
-    assert "a training photo is unusable: " in complaint(capsys, "fit", few, "-o", "mine.safetensors")
+    assert "a photo of the set is unusable: " in complaint(capsys, "fit", few, "-o", "mine.safetensors")
     assert not Path("mine.safetensors").exists()
 
 

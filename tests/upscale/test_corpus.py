@@ -48,7 +48,7 @@ def test_reads_folders_by_name_as_arrays_of_color(tmp_path: Path) -> None:
     [
         (None, b"", "is no folder"),
         ("notes.txt", b"hello", "holds no picture"),
-        ("a.png", b"hello", "a training photo is unusable: .*a.png"),
+        ("a.png", b"hello", "a photo of the set is unusable: .*a.png"),
         ("a.png", png_file(noise(5, 6, 3, dtype="uint16")), "a.png has 16 bits per channel: convert"),
     ],
 )

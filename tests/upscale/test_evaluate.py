@@ -112,7 +112,7 @@ def test_a_set_may_be_the_working_folder(tmp_path: Path, monkeypatch: pytest.Mon
     [
         (None, b"", "is no folder: give a folder"),
         ("notes.txt", b"hello", "holds no picture"),
-        ("a.png", b"hello", "the set cannot be measured: .*a.png"),
+        ("a.png", b"hello", "a photo of the set is unusable: .*a.png"),
         ("a.png", png_file(noise(40, 40, 3, dtype="uint16")), "a.png has 16 bits per channel"),
     ],
 )

@@ -17,7 +17,7 @@ class Card:
     """What an artefact is, and how it came to be; ``morpho info FILE`` prints it.
 
     Attributes:
-        kind: the system and form, such as ``hklut``; loaders refuse other kinds.
+        kind: what can load it, such as ``upscale``; loaders refuse other kinds.
         name: the artefact's name, such as ``hklut-s-x4``.
         version: the artefact's version; a change of bytes is a new version.
         recipe: the hyper-parameters it was trained with, as JSON values.

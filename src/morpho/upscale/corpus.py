@@ -22,6 +22,7 @@ __all__ = [
     "held_psnr",
     "make_pairs",
     "prepare",
+    "read_photo",
     "read_photos",
     "sample",
     "split",
@@ -67,16 +68,21 @@ def read_photos(folders: Iterable[Path | str]) -> list[Photo]:
     Raises:
         DataError: a folder is missing, holds no picture, or one that cannot be read or has 16 bits.
     """
-    return [_read(path) for folder in folders for path in find_pictures(folder)]
+    return [read_photo(path) for folder in folders for path in find_pictures(folder)]
 
 
-def _read(path: Path) -> Photo:
+def read_photo(path: Path) -> Photo:
+    """Read one picture as ``(H, W, C)`` uint8 without alpha.
+
+    Raises:
+        DataError: it cannot be read, or has 16 bits.
+    """
     try:
         color = read(path).color
     except ImageError as error:
-        raise DataError(f"a training photo is unusable: {error}") from error
+        raise DataError(f"a photo of the set is unusable: {error}") from error
     if color.dtype != np.uint8:
-        raise DataError(f"{path} has 16 bits per channel: convert training photos to 8 bits")
+        raise DataError(f"{path} has 16 bits per channel: convert it to 8 bits")
     return color
 
 

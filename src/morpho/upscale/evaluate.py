@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morpho.console import track
-from morpho.errors import DataError, ImageError
-from morpho.images import imresize, modcrop, psnr_y, read, ssim_y
-from morpho.upscale.corpus import find_pictures
+from morpho.errors import DataError
+from morpho.images import imresize, modcrop, psnr_y, ssim_y
+from morpho.upscale.corpus import find_pictures, read_photo
 from morpho.upscale.upscaler import Upscaler
 
 __all__ = ["Quality", "bicubic", "evaluate"]
@@ -98,12 +98,7 @@ _SMALLEST = 11
 
 
 def _score(enlarge: Enlarge, path: Path, scale: int) -> tuple[float, float]:
-    try:
-        color = read(path).color
-    except ImageError as error:
-        raise DataError(f"the set cannot be measured: {error}") from error
-    if color.dtype != np.uint8:
-        raise DataError(f"{path} has 16 bits per channel: the protocol is defined for 8")
+    color = read_photo(path)
     if min(color.shape[:2]) // scale * scale < max(_SMALLEST, 2 * scale + 1):
         raise DataError(f"{path} is {color.shape[1]}x{color.shape[0]}, too small to measure: leave it out")
     high = modcrop(color, scale)
