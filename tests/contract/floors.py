@@ -16,6 +16,8 @@ FLOORS = {
     GROUND: 0,
     "images": 1,
     "artifacts": 1,
+    "compiled": 1,
+    "luts": 2,
     "nets": 2,
     "datasets": 2,
     "training": 2,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import morpho
 from morpho import machine
+from morpho.compiled.native import cache_folder
 from morpho.console import format_bytes, print_table
-from morpho.upscale.native import cache_folder
 
 __all__ = ["check"]
 

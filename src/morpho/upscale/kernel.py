@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from morpho.compiled import native
 from morpho.errors import InputError
 from morpho.machine import cores
-from morpho.upscale import native
 from morpho.upscale.kernel_tables import pack
 from morpho.upscale.reference import REACH, UNITS, check_image
 from morpho.upscale.tables import Tables
@@ -93,10 +93,7 @@ def _count(name: str, value: int | None, default: int) -> int:
 @cache
 def _run_band_function() -> Callable[..., None]:
     here = Path(__file__).parent
-    sources = tuple(
-        here / f"{name}.py"
-        for name in ("kernel_loops", "kernel_planes", "kernel_tables", "lanes", "pointers", "native")
-    )
+    sources = tuple(here / f"{name}.py" for name in ("kernel_loops", "kernel_planes", "kernel_tables", "lanes"))
     return native.load("morpho.upscale.kernel_loops", sources, pointers=10)
 
 

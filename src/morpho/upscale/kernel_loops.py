@@ -29,6 +29,7 @@ from typing import Any
 import numba
 from numba import types, uint8, uint16
 
+from morpho.compiled.pointers import OPTIONS, jit
 from morpho.upscale.kernel_planes import (
     LEFT,
     REACH,
@@ -57,7 +58,6 @@ from morpho.upscale.lanes import (
     store_words,
     turn_blocks,
 )
-from morpho.upscale.pointers import OPTIONS, jit
 
 __all__ = ["build"]
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from numba import uint8, uint16, uint32
 
+from morpho.compiled.pointers import jit
 from morpho.upscale.lanes import store_grey
-from morpho.upscale.pointers import jit
 
 __all__ = [
     "LEFT",

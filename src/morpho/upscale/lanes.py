@@ -20,7 +20,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import models, register_model
 
-from morpho.upscale.pointers import code, intrinsic, overload
+from morpho.compiled.pointers import code, intrinsic, overload
 
 __all__ = [
     "addresses2",

@@ -1,10 +1,10 @@
 """Compiled code that is kept between runs, and used again without Numba.
 
-Importing Numba and letting it read its own cache takes half a second, more than upscaling a large photo. The
-loops of the upscaler need nothing from Numba or Python once they are compiled, so their object file is kept
-in the user's cache folder and loaded by llvmlite alone, in 25 milliseconds. A file is used only if it was
-made from the same sources by the same versions for the same processor, if it is complete, and if nobody but
-the user can have written it; in every other case the loops are compiled anew.
+Importing Numba and letting it read its own cache takes half a second, more than upscaling a large photo. Loops
+that are written for it (see ``pointers``) need nothing from Numba or Python once they are compiled, so their
+object file is kept in the user's cache folder and loaded by llvmlite alone, in 25 milliseconds. A file is used
+only if it was made from the same sources by the same versions for the same processor, if it is complete, and if
+nobody but the user can have written it; in every other case the loops are compiled anew.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ def load(module: str, sources: tuple[Path, ...], pointers: int) -> Callable[...,
 
     Args:
         module: its ``build()`` compiles the function with Numba, if that is needed.
-        sources: the files that the code is made from.
+        sources: the files that the code is made from, beside those of this folder.
         pointers: how many addresses the function takes.
     """
     prototype = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * pointers)
-    path = _path(module, sources)
+    path = _path(module, (*sources, *sorted(Path(__file__).parent.glob("*.py"))))
     if path is not None:
         with suppress(OSError, RuntimeError, ValueError):
             return prototype(_address(*_read(path)))

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from morpho.upscale import native
+from morpho.compiled import native
 
 #: A function that writes a number to where its argument points.
 CODE = 'define void @"put"(ptr %p) {{ store i64 {number}, ptr %p ret void }}'

@@ -1,0 +1,1 @@
+"""Loops compiled by Numba, kept between runs, and used again without Numba."""

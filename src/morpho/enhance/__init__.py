@@ -1,0 +1,1 @@
+"""Automatic retouching by lookup tables (ICELUT)."""

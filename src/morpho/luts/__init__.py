@@ -1,0 +1,6 @@
+"""Lookup tables of colours: ``.cube`` and Hald files, and the engine that applies them."""
+
+from morpho.luts.lut import Domain as Domain
+from morpho.luts.lut import Lut as Lut
+
+__all__ = ["Domain", "Lut"]
