@@ -1,7 +1,8 @@
-"""What every training run shares: devices and processes."""
+"""What every training run shares: devices and processes, the state of a run."""
 
 from morpho.training.distributed import Processes as Processes
 from morpho.training.distributed import choose_device as choose_device
 from morpho.training.distributed import processes as processes
+from morpho.training.run import Run as Run
 
-__all__ = ["Processes", "choose_device", "processes"]
+__all__ = ["Processes", "Run", "choose_device", "processes"]

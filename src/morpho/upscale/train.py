@@ -9,23 +9,18 @@ and resumed at any time, and runs under ``torchrun``.
 
 from __future__ import annotations
 
-import json
 import math
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from morpho.atomic import replacing
-from morpho.console import progress
-from morpho.errors import ArtifactError, InputError
-from morpho.training import Processes, processes
+from morpho.errors import InputError
+from morpho.training import Run, processes
 from morpho.upscale.corpus import Pair, Photo, crops, held_psnr, prepare
 from morpho.upscale.linear import LinearStage
 from morpho.upscale.model import Model, NetworkStage, TableStage
@@ -125,8 +120,6 @@ def train(
         InputError: ``start`` is missing or has other factors.
         ArtifactError: there is no checkpoint to resume from, or it is another run's.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     pairs, held = prepare(
         photos,
         recipe.scale,
@@ -135,21 +128,14 @@ def train(
         seed=recipe.seed,
     )
     with processes(device) as joined:
-        run = _Run(recipe, _model(recipe, start), joined, folder)
-        if resume:
-            run.restore()
-        elif joined.first:
-            (folder / "log.jsonl").unlink(missing_ok=True)
-        with progress(recipe.mode, total=recipe.steps if joined.first else None) as advance:
-            advance(run.step)
-            while run.step < recipe.steps:
-                stop = min(run.step + every, recipe.steps)
-                losses = []
-                while run.step < stop:
-                    losses.append(run.advance(pairs))
-                    advance(1)
-                run.evaluate(held, float(torch.stack(losses).mean()))
-        return run.best_tables(), run.best
+        run = Run(recipe, _model(recipe, start), joined, Path(folder), resume=resume)
+        run.go(
+            recipe.mode,
+            lambda: _advance(run, recipe, pairs),
+            lambda loss: _evaluate(run, held, loss),
+            every,
+        )
+        return run.best_model().tables(), run.best
 
 
 #: The purpose of the random crops, see `morpho.upscale.corpus`.
@@ -183,99 +169,29 @@ def _table_stages(factors: tuple[int, ...], start: Tables) -> list[TableStage]:
     return stages
 
 
-class _Run:
-    """The state of a training run, and its steps."""
-
-    def __init__(self, recipe: Recipe, model: Model, joined: Processes, folder: Path) -> None:
-        self.recipe, self.joined, self.folder = recipe, joined, folder
-        self.model = model.to(joined.device)
-        self.wrapped = joined.wrap(self.model)
-        self.mean = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average))
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=recipe.learning_rate)
-        self.step, self.best, self.started = 0, -math.inf, time.monotonic()
-        self.best_state = self._mean_state()
-
-    @property
-    def _mean_model(self) -> Model:
-        return cast(Model, self.mean.module)
-
-    def advance(self, pairs: Sequence[Pair]) -> torch.Tensor:
-        """Do one step; return its loss in squared grey levels."""
-        generator = np.random.default_rng([self.recipe.seed, _CROP, self.step])
-        drawn = crops(pairs, self.recipe.batch, self.recipe.crop, generator)
-        low, high = (self.joined.share(torch.from_numpy(part)) for part in drawn)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.learning_rate * (1 + math.cos(math.pi * self.step / self.recipe.steps)) / 2
-        loss = nn.functional.mse_loss(self.wrapped(low), high.float())
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
-        self._clamp()
-        self.mean.update_parameters(self.model)
-        self.step += 1
-        return loss.detach()
-
-    @torch.no_grad()
-    def _clamp(self) -> None:
-        """Keep entries within int8: beyond, rounding would hide them from their gradient."""
-        for stage in self.model.stages:
-            if isinstance(stage, TableStage):
-                stage.entries.clamp_(-128, 127)
-
-    def evaluate(self, held: Sequence[Pair], loss: float) -> None:
-        """Measure the running mean on the held-out photos; the first process keeps the best, and writes."""
-        if not self.joined.first:
-            return
-        value = held_psnr(self._mean_model.tables(), held)
-        if value > self.best:
-            self.best, self.best_state = value, self._mean_state()
-        line = {
-            "step": self.step,
-            "loss": round(loss, 4),
-            "train_psnr": round(10 * math.log10(255**2 / loss), 4),
-            "held_psnr_y": round(value, 4),
-            "seconds": round(time.monotonic() - self.started, 1),
-        }
-        with (self.folder / "log.jsonl").open("a") as log:
-            log.write(json.dumps(line) + "\n")
-        self._checkpoint()
-
-    def best_tables(self) -> Tables:
-        self._mean_model.load_state_dict(self.best_state)
-        return self._mean_model.tables()
-
-    def restore(self) -> None:
-        path = self.folder / "checkpoint.pt"
-        try:
-            state = torch.load(path, map_location=self.joined.device, weights_only=True)
-            recipe = state["recipe"]
-        except FileNotFoundError as error:
-            raise ArtifactError(f"{path} cannot be read ({error.strerror}): start without --resume") from error
-        except Exception as error:  # torch raises half a dozen types on damaged files
-            raise ArtifactError(f"{path} is damaged ({type(error).__name__}): start without --resume") from error
-        if recipe != _plain(self.recipe):
-            raise ArtifactError(f"{path} is of a run with another recipe: repeat its options, or start anew")
-        self.model.load_state_dict(state["model"])
-        self.mean.load_state_dict(state["mean"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.best, self.best_state = state["step"], state["best"], state["best_state"]
-
-    def _checkpoint(self) -> None:
-        state = {
-            "recipe": _plain(self.recipe),
-            "model": self.model.state_dict(),
-            "mean": self.mean.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "best": self.best,
-            "best_state": self.best_state,
-        }
-        with replacing(self.folder / "checkpoint.pt", overwrite=True) as file:
-            torch.save(state, file)
-
-    def _mean_state(self) -> dict[str, torch.Tensor]:
-        return {name: tensor.clone() for name, tensor in self._mean_model.state_dict().items()}
+def _advance(run: Run[Model], recipe: Recipe, pairs: Sequence[Pair]) -> torch.Tensor:
+    """Do one step; return its loss in squared grey levels."""
+    generator = np.random.default_rng([recipe.seed, _CROP, run.step])
+    drawn = crops(pairs, recipe.batch, recipe.crop, generator)
+    low, high = (run.joined.share(torch.from_numpy(part)) for part in drawn)
+    loss = run.update(nn.functional.mse_loss(run.wrapped(low), high.float()))
+    _clamp(run.model)
+    run.average()
+    return loss
 
 
-def _plain(recipe: Recipe) -> dict[str, Any]:
-    return {**asdict(recipe), "factors": list(recipe.factors)}
+@torch.no_grad()
+def _clamp(model: Model) -> None:
+    """Keep entries within int8: beyond, rounding would hide them from their gradient."""
+    for stage in model.stages:
+        if isinstance(stage, TableStage):
+            stage.entries.clamp_(-128, 127)
+
+
+def _evaluate(run: Run[Model], held: Sequence[Pair], loss: float) -> None:
+    """Measure the running mean on the held-out photos; the first process keeps the best, and writes."""
+    if not run.joined.first:
+        return
+    value = held_psnr(run.mean.tables(), held)
+    numbers = {"loss": loss, "train_psnr": 10 * math.log10(255**2 / loss), "held_psnr_y": value}
+    run.keep(value, {name: round(number, 4) for name, number in numbers.items()})

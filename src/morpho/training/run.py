@@ -1,0 +1,171 @@
+"""One training run: its steps, the running mean that is kept, its log, and a checkpoint to go on from."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from morpho.atomic import replacing
+from morpho.console import progress
+from morpho.errors import ArtifactError
+from morpho.training.distributed import Processes
+
+__all__ = ["Plan", "Run"]
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+class Plan(Protocol):
+    """What a run must know of a recipe, which is a frozen dataclass."""
+
+    @property
+    def steps(self) -> int:
+        """Gradient steps in all."""
+
+    @property
+    def learning_rate(self) -> float:
+        """Of Adam, at the start; it falls to zero along a cosine."""
+
+    @property
+    def average(self) -> float:
+        """Decay per step of the running mean of the parameters."""
+
+
+class Run(Generic[Model]):
+    """The state of a training run with Adam, a cosine schedule and a running mean of the parameters.
+
+    Attributes:
+        step: how many steps are done.
+        best: the best value that `keep` was given.
+        joined: the processes of the run.
+
+    Args:
+        plan: the recipe.
+        model: what is trained.
+        joined: the processes of the run; only the first one writes.
+        folder: where ``checkpoint.pt`` and ``log.jsonl`` go; made if missing.
+        resume: continue from the folder's checkpoint.
+
+    Raises:
+        ArtifactError: there is no checkpoint to resume from, it is damaged, or it is another run's.
+    """
+
+    def __init__(self, plan: Plan, model: Model, joined: Processes, folder: Path, *, resume: bool = False) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._plan, self._folder, self.joined = plan, folder, joined
+        self.model = model.to(joined.device)
+        self.wrapped = joined.wrap(self.model)
+        self._mean = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(plan.average))
+        self._optimizer = torch.optim.Adam(self.model.parameters(), lr=plan.learning_rate)
+        self.step, self.best, self._started = 0, -math.inf, time.monotonic()
+        self._best_state = self._mean_state()
+        if resume:
+            self._restore()
+        elif joined.first:
+            (folder / "log.jsonl").unlink(missing_ok=True)
+
+    @property
+    def mean(self) -> Model:
+        """The model with the running mean of the parameters."""
+        return cast(Model, self._mean.module)
+
+    def go(self, label: str, advance: Callable[[], Tensor], evaluate: Callable[[float], None], every: int) -> None:
+        """Do the steps that are left.
+
+        Args:
+            label: of the progress bar.
+            advance: does one step through `update`, and returns its loss.
+            evaluate: gets the mean loss of the last steps, and calls `keep`.
+            every: steps between evaluations.
+        """
+        with progress(label, total=self._plan.steps if self.joined.first else None) as tick:
+            tick(self.step)
+            while self.step < self._plan.steps:
+                stop = min(self.step + every, self._plan.steps)
+                losses = []
+                while self.step < stop:
+                    losses.append(advance())
+                    tick(1)
+                evaluate(float(torch.stack(losses).mean()))
+
+    def update(self, loss: Tensor) -> Tensor:
+        """Do one step against a loss; return it detached."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._plan.learning_rate * (1 + math.cos(math.pi * self.step / self._plan.steps)) / 2
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimizer.step()
+        return loss.detach()
+
+    def average(self) -> None:
+        """Take the parameters into the running mean; this ends a step."""
+        self._mean.update_parameters(self.model)
+        self.step += 1
+
+    def keep(self, value: float, numbers: dict[str, float]) -> None:
+        """Keep the running mean where its value is the best so far; write the log and the checkpoint.
+
+        Args:
+            value: the larger the better, measured on the mean.
+            numbers: further numbers for the log.
+        """
+        if value > self.best:
+            self.best, self._best_state = value, self._mean_state()
+        line = {"step": self.step, **numbers, "seconds": round(time.monotonic() - self._started, 1)}
+        with (self._folder / "log.jsonl").open("a") as log:
+            log.write(json.dumps(line) + "\n")
+        with replacing(self._folder / "checkpoint.pt", overwrite=True) as file:
+            torch.save(self._state(), file)
+
+    def best_model(self) -> Model:
+        """The running mean where it was best."""
+        self.mean.load_state_dict(self._best_state)
+        return self.mean
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "recipe": _plain(self._plan),
+            "model": self.model.state_dict(),
+            "mean": self._mean.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "step": self.step,
+            "best": self.best,
+            "best_state": self._best_state,
+        }
+
+    def _restore(self) -> None:
+        path = self._folder / "checkpoint.pt"
+        try:
+            state = torch.load(path, map_location=self.joined.device, weights_only=True)
+            recipe = state["recipe"]
+        except FileNotFoundError as error:
+            raise ArtifactError(f"{path} cannot be read ({error.strerror}): start without --resume") from error
+        except Exception as error:  # torch raises half a dozen types on damaged files
+            raise ArtifactError(f"{path} is damaged ({type(error).__name__}): start without --resume") from error
+        if recipe != _plain(self._plan):
+            raise ArtifactError(f"{path} is of a run with another recipe: repeat its options, or start anew")
+        self.model.load_state_dict(state["model"])
+        self._mean.load_state_dict(state["mean"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.step, self.best, self._best_state = state["step"], state["best"], state["best_state"]
+
+    def _mean_state(self) -> dict[str, Tensor]:
+        return {name: tensor.clone() for name, tensor in self.mean.state_dict().items()}
+
+
+def _plain(value: Any) -> Any:
+    """A recipe as plain values, which a checkpoint may hold: tuples become lists."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
