@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from morpho.errors import DataError, InputError, MorphoError
-from morpho.images import imresize, psnr_y
+from morpho.images import imresize, psnr_y, read_photos
 from morpho.upscale import corpus, reference
-from morpho.upscale.corpus import Pair, Photo, crops, held_psnr, make_pairs, prepare, read_photos, split, vary
+from morpho.upscale.corpus import Pair, Photo, crops, held_psnr, make_pairs, prepare, split, vary
 from tests.images.samples import noise, png_file, smooth
 from tests.upscale.photos import photo, photos, save_photos
 from tests.upscale.synthetic import random_tables

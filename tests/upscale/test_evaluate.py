@@ -14,9 +14,8 @@ from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from morpho.errors import DataError
-from morpho.images import imresize
+from morpho.images import find_pictures, imresize
 from morpho.upscale import Upscaler, reference
-from morpho.upscale.corpus import find_pictures
 from morpho.upscale.evaluate import Quality, bicubic, evaluate
 from tests.images.samples import noise, png_file
 from tests.upscale.photos import photo, save_photos

@@ -14,10 +14,11 @@ from morpho.artifacts import Card
 from morpho.cli.options import Scale
 from morpho.console import format_bytes, format_seconds, note
 from morpho.errors import InputError, OutputExistsError, require
+from morpho.images import find_pictures, read_photos
 from morpho.machine import current_commit
 from morpho.records import Stopwatch
 from morpho.upscale import files
-from morpho.upscale.corpus import Photo, find_pictures, read_photos
+from morpho.upscale.corpus import Photo
 from morpho.upscale.fit import FitRecipe, fit_photos
 from morpho.upscale.tables import Tables
 from morpho.upscale.upscaler import Upscaler

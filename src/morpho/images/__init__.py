@@ -3,6 +3,9 @@
 from morpho.images.color import delta_e2000 as delta_e2000
 from morpho.images.color import luma as luma
 from morpho.images.color import srgb_to_lab as srgb_to_lab
+from morpho.images.folder import find_pictures as find_pictures
+from morpho.images.folder import read_photo as read_photo
+from morpho.images.folder import read_photos as read_photos
 from morpho.images.io import SUFFIXES as SUFFIXES
 from morpho.images.io import format_of as format_of
 from morpho.images.io import read as read
@@ -22,6 +25,7 @@ __all__ = [
     "Metadata",
     "Picture",
     "delta_e2000",
+    "find_pictures",
     "format_of",
     "imresize",
     "luma",
@@ -29,6 +33,8 @@ __all__ = [
     "psnr",
     "psnr_y",
     "read",
+    "read_photo",
+    "read_photos",
     "sample",
     "srgb_to_lab",
     "ssim",

@@ -1,16 +1,15 @@
-"""Photographs to train upscalers on: read, split, varied, shrunk and cropped."""
+"""Photographs to train upscalers on: split, varied, shrunk and cropped."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from morpho.errors import DataError, ImageError, InputError
-from morpho.images import SUFFIXES, imresize, modcrop, psnr_y, read
+from morpho.errors import DataError, InputError
+from morpho.images import imresize, modcrop, psnr_y
 from morpho.upscale.kernel import upscale
 from morpho.upscale.tables import Tables
 
@@ -18,12 +17,9 @@ __all__ = [
     "Pair",
     "Photo",
     "crops",
-    "find_pictures",
     "held_psnr",
     "make_pairs",
     "prepare",
-    "read_photo",
-    "read_photos",
     "sample",
     "split",
     "vary",
@@ -45,45 +41,6 @@ class Pair:
 
     low: Photo
     high: Photo
-
-
-def find_pictures(folder: Path | str) -> list[Path]:
-    """List the pictures of a folder (not of its sub-folders) by name.
-
-    Raises:
-        DataError: the folder is missing or holds none.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(f"{folder} is no folder: give a folder of pictures")
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
-    if not found:
-        raise DataError(f"{folder} holds no picture ({', '.join(sorted(SUFFIXES))}): give a folder that does")
-    return found
-
-
-def read_photos(folders: Iterable[Path | str]) -> list[Photo]:
-    """Read every picture of the folders, by name, as ``(H, W, C)`` uint8 without alpha.
-
-    Raises:
-        DataError: a folder is missing, holds no picture, or one that cannot be read or has 16 bits.
-    """
-    return [read_photo(path) for folder in folders for path in find_pictures(folder)]
-
-
-def read_photo(path: Path) -> Photo:
-    """Read one picture as ``(H, W, C)`` uint8 without alpha.
-
-    Raises:
-        DataError: it cannot be read, or has 16 bits.
-    """
-    try:
-        color = read(path).color
-    except ImageError as error:
-        raise DataError(f"a photo of the set is unusable: {error}") from error
-    if color.dtype != np.uint8:
-        raise DataError(f"{path} has 16 bits per channel: convert it to 8 bits")
-    return color
 
 
 def split(photos: Sequence[Photo], *, held_every: int) -> tuple[list[Photo], list[Photo]]:

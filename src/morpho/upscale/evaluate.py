@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from morpho.console import track
 from morpho.errors import DataError
-from morpho.images import imresize, modcrop, psnr_y, ssim_y
-from morpho.upscale.corpus import find_pictures, read_photo
+from morpho.images import find_pictures, imresize, modcrop, psnr_y, read_photo, ssim_y
 from morpho.upscale.upscaler import Upscaler
 
 __all__ = ["Quality", "bicubic", "evaluate"]
