@@ -111,7 +111,7 @@ def test_pillow_transparency_becomes_alpha(upscaler: Upscaler, mode: str) -> Non
         (np.zeros(4, np.uint8), r"\(4,\)"),
         ([[1, 2]], "list is no picture"),
         ("photo.png", "str is no picture"),
-        (Image.new("CMYK", (2, 2)), "mode CMYK cannot be upscaled: convert it"),
+        (Image.new("CMYK", (2, 2)), "mode CMYK is neither grey nor RGB: convert it"),
         (Image.new("F", (2, 2)), "mode F"),
     ],
 )

@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from morpho import artifacts
 from morpho.artifacts import Card
 from morpho.errors import ArtifactError, InputError
-from morpho.images.picture import Picture
+from morpho.images.kinds import on_pixels
 from morpho.upscale import files, published
 from morpho.upscale.alpha import upscale_with_alpha
-from morpho.upscale.reference import UNITS
 from morpho.upscale.tables import Tables
 
 __all__ = ["Upscaler", "upscale"]
@@ -27,12 +25,6 @@ DEFAULT_SCALE = 4
 Image = TypeVar("Image")
 
 _TAGGED = re.compile(r"(?P<name>.+)-x(?P<scale>\d+)")
-#: What Pillow's modes are read as; what is not here holds more, or something else, than eight bits of grey or
-#: RGB.
-_PILLOW_MODES = {
-    "1": "L", "L": "L", "LA": "LA", "La": "LA",
-    "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBA": "RGBA", "RGBa": "RGBA",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,6 +38,7 @@ class Upscaler:
         card: what the tables are and how they came to be.
         threads: how many threads to use; by default one per usable core.
 
+    >>> import numpy as np
     >>> from morpho.upscale.tables import Stage
     >>> stage = Stage(2, np.zeros((3, 4096, 2, 2), np.int8), np.zeros((2, 256, 2, 2), np.int8))
     >>> card = Card(kind="upscale", name="nearest-x2", version="1", licence="CC0-1.0")
@@ -111,40 +104,17 @@ class Upscaler:
         Raises:
             InputError: the image is something else.
         """
-        if isinstance(image, np.ndarray):
-            return cast(Image, self._array(image))
-        if isinstance(image, Picture):
-            return cast(Image, image.with_pixels(self._array(image.pixels)))
-        if _is_pillow(image):
-            return cast(Image, self._pillow(image))
-        raise InputError(
-            f"{type(image).__module__}.{type(image).__qualname__} is no picture: "
-            "give a NumPy array, a Pillow image or a morpho.Picture"
-        )
+        return on_pixels(image, self._pixels)
 
-    def _array(self, array: NDArray[Any]) -> NDArray[Any]:
-        if array.ndim not in (2, 3) or array.dtype not in UNITS or 0 in array.shape:
-            raise InputError(
-                "a picture must be a non-empty (H, W) or (H, W, C) array of uint8 or uint16, "
-                f"not {array.dtype} {array.shape}: scale floats to 0..255 and convert them"
-            )
-        if array.ndim == 2:
-            return self._run(array[:, :, None])[:, :, 0]
-        if array.shape[2] in (2, 4):
-            return upscale_with_alpha(array, self.tables, self._run)
-        return self._run(array)
+    def _pixels(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        if pixels.shape[2] in (2, 4):
+            return upscale_with_alpha(pixels, self.tables, self._run)
+        return self._run(pixels)
 
     def _run(self, pixels: NDArray[Any]) -> NDArray[Any]:
         from morpho.upscale import kernel
 
         return kernel.upscale(pixels, self.tables, threads=self.threads)
-
-    def _pillow(self, image: Any) -> Any:
-        from PIL import Image as pillow  # installed, since the image is there
-
-        result = pillow.fromarray(self._array(_pillow_pixels(image)))
-        result.info = {key: value for key, value in image.info.items() if key != "transparency"}
-        return result
 
 
 def upscale(
@@ -194,20 +164,3 @@ def _locate(name: str, scale: int | None) -> Path:
     if siblings:
         raise ArtifactError(f"there are no {base} tables for scale {wanted}: there are {siblings}")
     return artifacts.locate(name)
-
-
-def _is_pillow(image: object) -> bool:
-    """Whether this is a Pillow image, without importing Pillow."""
-    return any(kind.__module__ == "PIL.Image" and kind.__name__ == "Image" for kind in type(image).__mro__)
-
-
-def _pillow_pixels(image: Any) -> NDArray[Any]:
-    mode = image.mode
-    if mode.startswith("I;16"):
-        return np.asarray(image).astype(np.uint16)
-    wanted = _PILLOW_MODES.get(mode)
-    if wanted is None:
-        raise InputError(f"a Pillow image of mode {mode} cannot be upscaled: convert it to L, LA, RGB or RGBA first")
-    if "transparency" in image.info:  # a palette entry or colour that stands for transparent
-        wanted = {"L": "LA", "RGB": "RGBA"}.get(wanted, wanted)
-    return np.asarray(image.convert(wanted))
