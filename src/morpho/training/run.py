@@ -19,7 +19,7 @@ from morpho.console import progress
 from morpho.errors import ArtifactError
 from morpho.training.distributed import Processes
 
-__all__ = ["Plan", "Run"]
+__all__ = ["Plan", "Run", "load_weights"]
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -144,14 +144,8 @@ class Run(Generic[Model]):
 
     def _restore(self) -> None:
         path = self._folder / "checkpoint.pt"
-        try:
-            state = torch.load(path, map_location=self.joined.device, weights_only=True)
-            recipe = state["recipe"]
-        except FileNotFoundError as error:
-            raise ArtifactError(f"{path} cannot be read ({error.strerror}): start without --resume") from error
-        except Exception as error:  # torch raises half a dozen types on damaged files
-            raise ArtifactError(f"{path} is damaged ({type(error).__name__}): start without --resume") from error
-        if recipe != _plain(self._plan):
+        state = _read(path, "start without --resume")
+        if state["recipe"] != _plain(self._plan):
             raise ArtifactError(f"{path} is of a run with another recipe: repeat its options, or start anew")
         self.model.load_state_dict(state["model"])
         self._mean.load_state_dict(state["mean"])
@@ -160,6 +154,34 @@ class Run(Generic[Model]):
 
     def _mean_state(self) -> dict[str, Tensor]:
         return {name: tensor.clone() for name, tensor in self.mean.state_dict().items()}
+
+
+def load_weights(checkpoint: Path | str, model: nn.Module) -> None:
+    """Give a model the weights that a run kept.
+
+    Args:
+        checkpoint: the run's ``checkpoint.pt``.
+        model: of the same shape as the run's.
+
+    Raises:
+        ArtifactError: there is no such file, it is damaged, or its model has another shape.
+    """
+    state = _read(Path(checkpoint), "give the checkpoint.pt of a run")
+    try:
+        model.load_state_dict(state["best_state"])
+    except RuntimeError as error:
+        raise ArtifactError(f"{checkpoint} is of a model of another shape: repeat that run's options") from error
+
+
+def _read(path: Path, remedy: str) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state["recipe"], state["best_state"]
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path} cannot be read ({error.strerror}): {remedy}") from error
+    except Exception as error:  # torch raises half a dozen types on damaged files
+        raise ArtifactError(f"{path} is damaged ({type(error).__name__}): {remedy}") from error
+    return state
 
 
 def _plain(value: Any) -> Any:
