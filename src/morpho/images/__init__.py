@@ -16,6 +16,7 @@ from morpho.images.metrics import psnr_y as psnr_y
 from morpho.images.metrics import ssim as ssim
 from morpho.images.metrics import ssim_y as ssim_y
 from morpho.images.picture import Picture as Picture
+from morpho.images.profile import to_srgb as to_srgb
 from morpho.images.resize import imresize as imresize
 from morpho.images.resize import modcrop as modcrop
 from morpho.images.sample import sample as sample
@@ -39,5 +40,6 @@ __all__ = [
     "srgb_to_lab",
     "ssim",
     "ssim_y",
+    "to_srgb",
     "write",
 ]
