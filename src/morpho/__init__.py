@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from morpho.errors import DataError as DataError
     from morpho.errors import ImageError as ImageError
     from morpho.errors import InputError as InputError
+    from morpho.errors import LutError as LutError
     from morpho.errors import MissingExtraError as MissingExtraError
     from morpho.errors import MorphoError as MorphoError
     from morpho.errors import OutputExistsError as OutputExistsError
@@ -33,6 +34,7 @@ _HOMES = {
     "DataError": "morpho.errors:DataError",
     "ImageError": "morpho.errors:ImageError",
     "InputError": "morpho.errors:InputError",
+    "LutError": "morpho.errors:LutError",
     "MissingExtraError": "morpho.errors:MissingExtraError",
     "MorphoError": "morpho.errors:MorphoError",
     "OutputExistsError": "morpho.errors:OutputExistsError",
@@ -47,6 +49,7 @@ __all__ = [
     "DataError",
     "ImageError",
     "InputError",
+    "LutError",
     "MissingExtraError",
     "MorphoError",
     "OutputExistsError",

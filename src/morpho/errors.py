@@ -6,6 +6,7 @@
      +- OutputExistsError  an output exists, or would be the input itself
      +- ArtifactError      a table or weights file is missing, corrupt or of the wrong kind
      +- DataError          a data set folder is missing or unusable
+     +- LutError           a file of a lookup table of colours cannot be read or written
      +- MissingExtraError  an optional dependency is not installed
 
 Each message is one sentence that names the input, says what was wrong, and what to do about it.
@@ -22,6 +23,7 @@ __all__ = [
     "DataError",
     "ImageError",
     "InputError",
+    "LutError",
     "MissingExtraError",
     "MorphoError",
     "OutputExistsError",
@@ -51,6 +53,10 @@ class ArtifactError(MorphoError):
 
 class DataError(MorphoError):
     """A data set folder is missing or unusable."""
+
+
+class LutError(MorphoError):
+    """A file of a lookup table of colours cannot be read or written."""
 
 
 class MissingExtraError(MorphoError):

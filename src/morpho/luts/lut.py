@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from morpho.errors import InputError
 
-__all__ = ["MOST_NODES", "MOST_SAMPLES", "Domain", "Lut"]
+__all__ = ["LARGEST", "MOST_NODES", "MOST_SAMPLES", "Domain", "Lut"]
 
 #: Nodes per axis of a lattice, and samples of a curve, at most: the bounds of the .cube format.
 MOST_NODES, MOST_SAMPLES = 256, 65536
 #: Values beyond are no colours: they would only hide a damaged file.
-_LARGEST = 1000.0
+LARGEST = 1000.0
 
 
 @dataclass(frozen=True)
@@ -101,5 +101,5 @@ def _check(what: str, array: NDArray[Any], shape: tuple[int, ...], length: int, 
             f"the {what} must be float64 with 2 to {most} samples per axis, not {array.dtype} {array.shape}"
         )
     # min and max instead of abs: no copy of a large lattice.
-    if not (array.min() >= -_LARGEST and array.max() <= _LARGEST):
-        raise InputError(f"the {what} holds values that are not finite or beyond +-{_LARGEST:g}: no colours")
+    if not (array.min() >= -LARGEST and array.max() <= LARGEST):
+        raise InputError(f"the {what} holds values that are not finite or beyond +-{LARGEST:g}: no colours")
