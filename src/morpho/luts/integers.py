@@ -54,7 +54,8 @@ class IntegerLut:
         count = len(lut.lattice)
         positions = np.rint(_within(values, lut.lattice_domain) * (peak * (count - 1))).astype(np.int64)
         cells = np.minimum(positions // peak, count - 2)
-        nodes = np.rint(lut.lattice * (peak * NODE_SCALE)).astype(np.int32)
+        scaled = lut.lattice * (peak * NODE_SCALE)
+        nodes = np.rint(scaled, out=scaled).astype(np.int32)
         return cls(peak, cells, positions - peak * cells, nodes, None)
 
     @classmethod
@@ -85,7 +86,8 @@ def check_image(image: NDArray[np.generic]) -> None:
 def _within(values: NDArray[np.float64], domain: Domain) -> NDArray[np.float64]:
     """Map a domain to 0..1, and clamp what lies beyond. Values: ``(3, n)``."""
     low, high = (np.array(bound, dtype=np.float64)[:, None] for bound in (domain.low, domain.high))
-    return ((values - low) / (high - low)).clip(0, 1)
+    inside: NDArray[np.float64] = np.clip((values - low) / (high - low), 0, 1)
+    return inside
 
 
 def _through_curves(values: NDArray[np.float64], curves: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -122,8 +122,10 @@ def _words(lut: IntegerLut, count: int) -> NDArray[np.uint64]:
 
 def _lanes(nodes: NDArray[np.int32]) -> NDArray[np.uint64]:
     """Three channels of a node in one word, each with what rounds the sum of four."""
-    shifts = np.array([0, LANE_BITS, 2 * LANE_BITS], dtype=np.uint64)
-    return ((nodes.reshape(-1, 3) + 16).astype(np.uint64) << shifts).sum(axis=1, dtype=np.uint64)
+    lanes = np.zeros(nodes.size // 3, dtype=np.uint64)
+    for c in range(3):
+        lanes |= (nodes[..., c].ravel() + 16).astype(np.uint64) << np.uint64(c * LANE_BITS)
+    return lanes
 
 
 def _output(image: Pixels, out: Pixels | None) -> Pixels:
