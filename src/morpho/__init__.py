@@ -3,6 +3,7 @@
     import morpho
 
     big = morpho.upscale(image, scale=4)        # (H, W, C) uint8 or uint16 -> (4H, 4W, C)
+    better = morpho.enhance(photo)              # retouched, of the same size
 
 The names below are loaded at first use, so that ``import morpho`` stays instant.
 """
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from morpho.citation import cite as cite
+    from morpho.enhance import Enhancer as Enhancer
+    from morpho.enhance.enhancer import enhance as enhance
     from morpho.errors import ArtifactError as ArtifactError
     from morpho.errors import DataError as DataError
     from morpho.errors import ImageError as ImageError
@@ -28,10 +31,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 #: Public name -> where it lives, as ``module`` or ``module:attribute``.
-#: ``upscale`` is a module that can be called: see ``morpho.callable_module``.
+#: ``upscale`` and ``enhance`` are modules that can be called: see ``morpho.callable_module``.
 _HOMES = {
     "ArtifactError": "morpho.errors:ArtifactError",
     "DataError": "morpho.errors:DataError",
+    "Enhancer": "morpho.enhance:Enhancer",
     "ImageError": "morpho.errors:ImageError",
     "InputError": "morpho.errors:InputError",
     "LutError": "morpho.errors:LutError",
@@ -41,12 +45,14 @@ _HOMES = {
     "Picture": "morpho.images:Picture",
     "Upscaler": "morpho.upscale:Upscaler",
     "cite": "morpho.citation:cite",
+    "enhance": "morpho.enhance",
     "upscale": "morpho.upscale",
 }
 
 __all__ = [
     "ArtifactError",
     "DataError",
+    "Enhancer",
     "ImageError",
     "InputError",
     "LutError",
@@ -57,6 +63,7 @@ __all__ = [
     "Upscaler",
     "__version__",
     "cite",
+    "enhance",
     "upscale",
 ]
 

@@ -34,12 +34,14 @@ class Verb(NamedTuple):
 #: Every verb is one line here. Its module is imported only when the verb is used, so the help stays fast.
 VERBS = (
     Verb("upscale", "morpho.cli.upscale:upscale", "Make pictures larger by lookup tables."),
+    Verb("enhance", "morpho.cli.enhance:enhance", "Retouch photographs by lookup tables."),
     Verb("list", "morpho.cli.list:list_artifacts", "List the tables and weights that morpho ships."),
     Verb("info", "morpho.cli.info:info", "Say what a file is: an artefact's card, a picture's properties."),
     Verb("check", "morpho.cli.check:check", "Report versions, processor, GPU, caches of this installation."),
     Verb("cite", "morpho.cli.cite:cite", "Print the BibTeX of the papers behind the verbs."),
     Verb("demo", "morpho.cli.demo:demo", "Upscale a photograph that is shipped, and time it."),
     Verb("train upscale", "morpho.cli.train_upscale:train_upscale", "Make upscaling tables from photographs."),
+    Verb("train enhance", "morpho.cli.train_enhance:train_enhance", "Make retouching tables from photographs or pairs."),
     Verb(
         "eval upscale",
         "morpho.cli.eval_upscale:eval_upscale",

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from morpho.artifacts import Card
 from morpho.cli.options import Scale
+from morpho.cli.recipes import changed, check_output, described_folders, is_first_process, new_card, plain
 from morpho.console import format_bytes, format_seconds, note
-from morpho.errors import InputError, OutputExistsError, require
-from morpho.images import find_pictures, read_photos
-from morpho.machine import current_commit
+from morpho.errors import InputError, require
+from morpho.images import read_photos
 from morpho.records import Stopwatch
 from morpho.upscale import files
 from morpho.upscale.corpus import Photo
@@ -93,10 +91,7 @@ def train_upscale(
         resume: network, finetune: continue from the checkpoint.
         overwrite: Replace an existing OUTPUT.
     """
-    if output.exists() and not overwrite:
-        raise OutputExistsError(f"{output} exists already: choose another name or add --overwrite")
-    if output.suffix != ".safetensors":
-        raise InputError(f"the output {output} must end in .safetensors")
+    check_output(output, overwrite=overwrite)
     chosen = _factors(factors, scale or 4)
     _refuse_options_of_others(
         mode,
@@ -107,31 +102,18 @@ def train_upscale(
     watch = Stopwatch()
     pictures = read_photos(photos)
     if mode == "fit":
-        recipe = _recipe(FitRecipe(factors=chosen), changes, mode)
+        recipe = changed(FitRecipe(factors=chosen), changes, mode=mode, verb="train upscale")
         tables, held = fit_photos(recipe, pictures, threads=threads)
     else:
         tables, held, recipe = _by_gradients(mode, chosen, changes, pictures, start, output, resume, device)
-    if os.environ.get("RANK", "0") != "0":
-        return  # under torchrun, the first process alone writes
-    described = {"mode": mode, **_plain(recipe), **({"from": start} if start else {})}
-    files.save(output, tables, _card(output.stem, described, photos, held), overwrite=overwrite)
+    if not is_first_process():
+        return
+    described = {"mode": mode, **plain(recipe), **({"from": start} if start else {})}
+    card = new_card(files.KIND, output, described, described_folders(photos), {"held_psnr_y": held})
+    files.save(output, tables, card, overwrite=overwrite)
     note(
         f"{output}: factors {','.join(map(str, chosen))}, tables of {format_bytes(tables.nbytes)}, "
         f"{held:.3f} dB on held-out photos, {format_seconds(watch.seconds)}"
-    )
-
-
-def _card(name: str, recipe: dict[str, Any], photos: list[Path], held: float) -> Card:
-    return Card(
-        kind=files.KIND,
-        name=name,
-        version="1",
-        licence="Apache-2.0",
-        recipe=recipe,
-        data=[f"{folder.resolve().name} ({len(find_pictures(folder))} photographs)" for folder in photos],
-        seed=recipe["seed"],
-        numbers={"held_psnr_y": round(held, 4)},
-        commit=current_commit(),
     )
 
 
@@ -156,7 +138,7 @@ def _by_gradients(
     require("torch", "torch")
     from morpho.upscale import train
 
-    recipe = _recipe(train.RECIPES[mode](factors), changes, mode)
+    recipe = changed(train.RECIPES[mode](factors), changes, mode=mode, verb="train upscale")
     begin = None if start is None else Upscaler.load(start).tables
     folder = output.with_suffix(".run")
     tables, held = train.train(recipe, pictures, start=begin, folder=folder, resume=resume, device=device)
@@ -175,17 +157,3 @@ def _factors(text: str | None, scale: int) -> tuple[int, ...]:
     if not all(1 <= factor <= 4 for factor in factors) or prod(factors) not in (2, 3, 4):
         raise InputError(f"--factors {text} is not supported: factors of 1 to 4 with a product of 2, 3 or 4")
     return factors
-
-
-def _recipe(recipe: Any, changes: RecipeOptions, mode: str) -> Any:
-    """Change what was asked for; refuse what the recipe does not have."""
-    known = {field.name for field in fields(recipe)}
-    given = {name: value for name, value in asdict(changes).items() if value is not None}
-    for name in given:
-        if name not in known:
-            raise InputError(f"--{name.replace('_', '-')} is no option of {mode}: see `morpho train upscale --help`")
-    return replace(recipe, **given)
-
-
-def _plain(recipe: Any) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(recipe).items()}
