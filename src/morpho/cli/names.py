@@ -10,7 +10,7 @@ from morpho.cli.inputs import Found, is_picture
 from morpho.errors import InputError
 from morpho.images.io import SUFFIXES, format_of
 
-__all__ = ["Namer", "sheet_of"]
+__all__ = ["CubeNamer", "Namer", "sheet_of"]
 
 #: The suffix a result gets for ``--format``.
 _SUFFIX_OF = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp"}
@@ -19,6 +19,9 @@ _OWN_FIELDS = ("stem", "ext", "name", "parent", "folder")
 
 class Namer:
     """Names results, in the way that the output asks for."""
+
+    #: Where the output was given, for the sentences.
+    _option = "-o"
 
     def __init__(
         self, output: str | None, suffix: str, fields: dict[str, str], format: str | None, *, several: bool
@@ -42,9 +45,7 @@ class Namer:
         if self._kind == "stdout" or (self._kind == "beside" and found.path is None):
             return None
         source = found.path or Path("stdin.png")
-        ext = source.suffix if is_picture(source.name) else ".png"
-        if self._format is not None:
-            ext = _SUFFIX_OF[self._format]
+        ext = self._ext(source)
         name = f"{source.stem}{self._suffix}{ext}"
         if self._kind == "beside":
             return source.with_name(name)
@@ -53,6 +54,11 @@ class Namer:
         path = Path(self._fill(source, found.folder, ext) if self._kind == "template" else self._output or "")
         self._check_suffix(path)
         return path
+
+    def _ext(self, source: Path) -> str:
+        if self._format is not None:
+            return _SUFFIX_OF[self._format]
+        return source.suffix if is_picture(source.name) else ".png"
 
     def _kind_of(self, output: str | None, several: bool) -> str:
         if output is None:
@@ -69,7 +75,7 @@ class Namer:
         if several:
             raise InputError(
                 f"several pictures cannot all become {output}: give a folder ({path.stem}/) "
-                "or a template ({stem}_big{ext}) with -o"
+                f"or a template ({{stem}}_big{{ext}}) with {self._option}"
             )
         return "file"
 
@@ -94,6 +100,24 @@ class Namer:
         """See early that the name says a format, and not another one than ``--format``."""
         if format_of(path) != (self._format or format_of(path)):
             raise InputError(f"{path} is no name for a {self._format} file: drop --format or rename it")
+
+
+class CubeNamer(Namer):
+    """Names the ``.cube`` files of pictures, in the way that ``--cube`` asks for."""
+
+    _option = "--cube"
+
+    def __init__(self, output: str, fields: dict[str, str], *, several: bool) -> None:
+        if output in ("", "-"):
+            raise InputError("--cube takes a file, a folder or a template such as {stem}.cube, not stdout")
+        super().__init__(output, "", fields, None, several=several)
+
+    def _ext(self, source: Path) -> str:
+        return ".cube"
+
+    def _check_suffix(self, path: Path) -> None:
+        if path.suffix.lower() != ".cube":
+            raise InputError(f"{path} is no name for a lookup table: let --cube end in .cube")
 
 
 def sheet_of(target: Path) -> Path:

@@ -64,7 +64,8 @@ class Options:
         format: Write png, jpg, webp, tif or bmp; by default the input's format.
         quality: Of JPEG and WebP.
         strip: Leave out EXIF, XMP, resolution and colour profile.
-        compare: Also write a sheet NAME_compare: bicubic to the left, the result to the right.
+        compare: Also write a sheet NAME_compare: the input to the left, by bicubic interpolation where the result is
+            larger, and the result to the right.
         workers: Pictures at a time; by default one per core, 4 at most.
         threads: Threads per picture; by default all cores, or one where several pictures run at a time.
         shard: Do only part i of n, such as 1/8: for several machines on the same list.

@@ -24,9 +24,11 @@ from morpho.errors import ImageError, InputError, MorphoError, OutputExistsError
 from morpho.images.io import read, write
 from morpho.images.picture import Picture
 
-__all__ = ["Outcome", "Transform", "plan", "run"]
+__all__ = ["Outcome", "Transform", "WriteCube", "plan", "run"]
 
 Transform = Callable[[Picture], Picture]
+#: Writes the lookup table of a picture to a new file.
+WriteCube = Callable[[Picture, Path], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +43,12 @@ class Outcome:
     seconds: float = 0.0
     work_seconds: float = 0.0
     error: str | None = None
+    cube: str | None = None
 
     def record(self, label: str) -> dict[str, Any]:
-        """The record of ``--json``."""
-        return {**vars(self), "model": label}
+        """The record of ``--json``; only verbs that write lookup tables have ``cube`` in it."""
+        record = {**vars(self), "model": label}
+        return record if self.cube is not None else {key: value for key, value in record.items() if key != "cube"}
 
     def line(self, label: str) -> str:
         """One line for a person."""
@@ -58,7 +62,9 @@ class Outcome:
         )
 
 
-def plan(inputs: Sequence[str], options: Options, *, suffix: str, fields: dict[str, str]) -> Plan:
+def plan(
+    inputs: Sequence[str], options: Options, *, suffix: str, fields: dict[str, str], cube: str | None = None
+) -> Plan:
     """Find the pictures and name the results, as `make_plan` does with these options.
 
     Args:
@@ -66,6 +72,7 @@ def plan(inputs: Sequence[str], options: Options, *, suffix: str, fields: dict[s
         options: the options.
         suffix: what is put behind the stem where no name is given, such as ``_x4``.
         fields: the verb's own fields of templates.
+        cube: where the pictures' lookup tables go, if they are written.
 
     Raises:
         MorphoError: as `make_plan`.
@@ -80,6 +87,7 @@ def plan(inputs: Sequence[str], options: Options, *, suffix: str, fields: dict[s
         shard=None if options.shard is None else Shard.parse(options.shard),
         overwrite=options.overwrite,
         sheets=options.compare,
+        cube=cube,
     )
     if any(job.target is None for job in plan.jobs):
         _check_stdout(options)
@@ -94,7 +102,15 @@ def _check_stdout(options: Options) -> None:
         raise InputError("a picture is not printed on a terminal: redirect stdout, or give a file with -o")
 
 
-def run(plan: Plan, transform: Transform, options: Options, *, label: str) -> int:
+def run(
+    plan: Plan,
+    transform: Transform,
+    options: Options,
+    *,
+    label: str,
+    prepare: Transform | None = None,
+    write_cube: WriteCube | None = None,
+) -> int:
     """Make all pictures of a plan; one that fails is reported, and the rest go on.
 
     Args:
@@ -102,6 +118,8 @@ def run(plan: Plan, transform: Transform, options: Options, *, label: str) -> in
         transform: makes the new picture; must allow several threads at once.
         options: what the person asked for.
         label: what does the work, for the report: ``hklut-s-x4``.
+        prepare: what is done to a picture before anything else, such as a conversion of its colours.
+        write_cube: writes the lookup table of a prepared picture, where the plan has a name for it.
 
     Returns:
         The exit status: 0 where all pictures were made or skipped, else 1.
@@ -111,7 +129,7 @@ def run(plan: Plan, transform: Transform, options: Options, *, label: str) -> in
             note(text)
     count = len(plan.jobs)
     failures = 0
-    worker = _Worker(transform, options, plan.make_folders)
+    worker = _Worker(transform, options, plan.make_folders, prepare, write_cube)
     bar = progress(label, total=count) if count > 1 and not options.quiet else nullcontext(lambda steps: None)
     with bar as advance:
         for outcome in _outcomes(worker, plan.jobs, options.workers_for(count)):
@@ -162,8 +180,17 @@ class _Stopped(Exception):
 class _Worker:
     """Does one job after the other, in any number of threads."""
 
-    def __init__(self, transform: Transform, options: Options, make_folders: bool) -> None:
+    def __init__(
+        self,
+        transform: Transform,
+        options: Options,
+        make_folders: bool,
+        prepare: Transform | None,
+        write_cube: WriteCube | None,
+    ) -> None:
+        self._prepare = prepare or (lambda picture: picture)
         self._transform = transform
+        self._write_cube = write_cube
         self._options = options
         self._make_folders = make_folders
         self.stop = Event()
@@ -175,7 +202,7 @@ class _Worker:
         start = perf_counter()
         try:
             self._check_targets(job)
-            picture = read(job.source or sys.stdin.buffer)
+            picture = self._prepare(read(job.source or sys.stdin.buffer))
             begin = perf_counter()
             result = self._transform(picture)
             work = perf_counter() - begin
@@ -191,35 +218,31 @@ class _Worker:
             height=result.height,
             seconds=_since(start),
             work_seconds=round(work, 6),
+            cube=None if job.cube is None else str(job.cube),
         )
 
     def _check_targets(self, job: Job) -> None:
         """Fail before the work rather than after it."""
-        for target in self._targets(job):
+        for target in job.files:
             if target.exists() and not self._options.overwrite:
+                option = "--cube" if target == job.cube else "-o"
                 raise OutputExistsError(
                     f"{target} exists: add --overwrite to replace it, --skip-existing to keep it, "
-                    "or choose another name with -o"
+                    f"or choose another name with {option}"
                 )
-            if self._make_folders:
+            if self._make_folders or target == job.cube:
                 _make_folder(target.parent)
             elif not target.parent.is_dir():
                 raise ImageError(f"the folder of {target} does not exist: make it first, or name another with -o")
 
-    def _targets(self, job: Job) -> list[Path]:
-        if job.target is None:
-            return []
-        return [job.target, sheet_of(job.target)] if self._options.compare else [job.target]
-
     def _write(self, job: Job, picture: Picture, result: Picture) -> None:
         if self.stop.is_set():
             raise _Stopped
-        if job.target is None:
-            self._write_one(result, sys.stdout.buffer, job.source)
-            return
-        self._write_one(result, job.target, job.source)
-        if self._options.compare:
+        self._write_one(result, job.target or sys.stdout.buffer, job.source)
+        if job.target is not None and job.sheet:
             self._write_one(compare_sheet(picture, result), sheet_of(job.target), job.source)
+        if job.cube is not None and self._write_cube is not None:
+            self._write_cube(picture, job.cube)
 
     def _write_one(self, picture: Picture, target: Any, source: Path | None) -> None:
         options = self._options

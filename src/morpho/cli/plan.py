@@ -6,25 +6,40 @@ All that can be known to go wrong with the names is found here, before any pictu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from morpho.cli.inputs import Found, Shard, find_pictures, identity
-from morpho.cli.names import Namer, sheet_of
+from morpho.cli.names import CubeNamer, Namer, sheet_of
 from morpho.errors import InputError, OutputExistsError
 
 __all__ = ["Job", "Plan", "make_plan"]
 
 
-_Pair = tuple[Found, Path | None]
-
-
 @dataclass(frozen=True)
 class Job:
-    """One picture to make: from where to where; None is stdin or stdout."""
+    """One picture to make: from where to where; None is stdin or stdout.
+
+    Attributes:
+        source: the picture.
+        target: the result.
+        cube: the lookup table that is written too, or None.
+        sheet: whether a comparison sheet is written beside the result.
+    """
 
     source: Path | None
     target: Path | None
+    cube: Path | None = None
+    sheet: bool = False
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files that are written."""
+        sheet = sheet_of(self.target) if self.sheet and self.target is not None else None
+        return tuple(path for path in (self.target, sheet, self.cube) if path is not None)
+
+
+_Pair = tuple[Found, Job]
 
 
 @dataclass(frozen=True)
@@ -47,6 +62,7 @@ def make_plan(
     shard: Shard | None = None,
     overwrite: bool = False,
     sheets: bool = False,
+    cube: str | None = None,
 ) -> Plan:
     """Decide what is made from what.
 
@@ -61,6 +77,7 @@ def make_plan(
         shard: keep only this part of the jobs.
         overwrite: whether existing results will be replaced.
         sheets: whether a comparison sheet is written beside each result.
+        cube: where each picture's lookup table goes: a file, a folder, or a template such as ``{stem}.cube``.
 
     Raises:
         InputError: an input, the output or a template cannot be used, or two results have the same name.
@@ -68,11 +85,12 @@ def make_plan(
     """
     found = find_pictures(inputs, recursive=recursive)
     namer = Namer(output, suffix, dict(fields or {}), format, several=len(found) > 1)
-    targets = [namer.name(picture) for picture in found]
-    kept, notes = _pass_over_results(list(zip(found, targets, strict=True)), overwrite)
-    _check_clashes(kept, sheets)
-    _check_inputs_survive(kept, sheets)
-    jobs = tuple(Job(picture.path, target) for picture, target in kept if shard is None or shard.takes(picture.key))
+    cubes = None if cube is None else CubeNamer(cube, dict(fields or {}), several=len(found) > 1)
+    pairs = [(one, Job(one.path, namer.name(one), None if cubes is None else cubes.name(one), sheets)) for one in found]
+    kept, notes = _pass_over_results(pairs, overwrite)
+    _check_clashes(kept)
+    _check_inputs_survive(kept)
+    jobs = tuple(job for picture, job in kept if shard is None or shard.takes(picture.key))
     return Plan(jobs, namer.makes_folders, notes)
 
 
@@ -84,16 +102,16 @@ def _pass_over_results(pairs: list[_Pair], overwrite: bool) -> tuple[list[_Pair]
     to: a file that the person named, and one that would replace itself, so that its name tells nothing.
     """
     makers: dict[str | None, list[Found]] = {}
-    for picture, target in pairs:
-        for path in _files(target, sheets=True):
+    for picture, job in pairs:
+        for path in replace(job, sheet=True).files:
             makers.setdefault(identity(path), []).append(picture)
     kept = []
     passed_over = []
-    for picture, target in pairs:
+    for picture, job in pairs:
         made_by = [] if picture.path is None else makers.get(identity(picture.path), [])
         doubtful = picture.named or picture in made_by
         if all(maker is picture for maker in made_by) or (overwrite and doubtful):
-            kept.append((picture, target))
+            kept.append((picture, job))
         else:
             passed_over.append(str(picture))
     if not passed_over:
@@ -102,35 +120,36 @@ def _pass_over_results(pairs: list[_Pair], overwrite: bool) -> tuple[list[_Pair]
     return kept, (f"passed over {passed_over[0]}{more}: made from other inputs by an earlier run",)
 
 
-def _check_clashes(kept: list[_Pair], sheets: bool) -> None:
+def _check_clashes(kept: list[_Pair]) -> None:
     """Refuse to write one file twice."""
     written: dict[str | None, Found] = {}
-    for picture, target in kept:
-        for path in _files(target, sheets):
+    for picture, job in kept:
+        for path in job.files:
             other = written.setdefault(identity(path), picture)
             if other is not picture:
+                template, option = ("{parent}/{stem}.cube", "--cube") if path == job.cube else (_TEMPLATE, "-o")
                 raise InputError(
                     f"{other} and {picture} would both become {path}: "
-                    "tell them apart with a template such as big/{parent}/{stem}{ext} after -o"
+                    f"tell them apart with a template such as {template} after {option}"
                 )
 
 
-def _files(target: Path | None, sheets: bool) -> list[Path]:
-    if target is None:
-        return []
-    return [target, sheet_of(target)] if sheets else [target]
+#: What tells pictures of several folders apart.
+_TEMPLATE = "big/{parent}/{stem}{ext}"
 
 
-def _check_inputs_survive(kept: list[_Pair], sheets: bool) -> None:
+def _check_inputs_survive(kept: list[_Pair]) -> None:
     """See to it that no result replaces an input, be it through a link."""
     inputs = {_file_id(picture.path): picture for picture, _ in kept if picture.path is not None}
     inputs.pop(None, None)
-    for _, target in kept:
-        for path in _files(target, sheets):
+    for _, job in kept:
+        for path in job.files:
             replaced = inputs.get(_file_id(path))
             if replaced is not None:
+                option = "--cube" if path == job.cube else "-o"
                 raise OutputExistsError(
-                    f"{path} is the input {replaced}, and inputs are never overwritten: choose another name with -o"
+                    f"{path} is the input {replaced}, and inputs are never overwritten: "
+                    f"choose another name with {option}"
                 )
 
 
