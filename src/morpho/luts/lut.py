@@ -94,6 +94,11 @@ class Lut:
         """Nodes per axis of the lattice, or None."""
         return None if self.lattice is None else len(self.lattice)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a lattice of domain 0 to 1 alone."""
+        return self.curves is None and self.lattice_domain == Domain()
+
 
 def _check(what: str, array: NDArray[Any], shape: tuple[int, ...], length: int, most: int) -> None:
     if array.shape != shape or array.dtype != np.float64 or not 2 <= length <= most:
