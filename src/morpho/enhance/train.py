@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -38,7 +39,8 @@ class Recipe:
         steps: gradient steps.
         batch: pictures per step, over all processes. The paper takes 1.
         share: of a batch, the part that comes from pairs, where both pairs and photos are given.
-        pixels: pixels per picture for its histogram, drawn from a crop of 60 to 100 % of its area.
+        pixels: pixels per picture for its histogram, a multiple of four: blocks of 2 x 2, drawn from a crop of 60 to
+            100 % of its area.
         points: pixels per picture for the loss.
         learning_rate: of Adam, at the start; it falls to zero along a cosine. The paper: 1e-4, constant.
         average: decay per step of the running mean of the parameters, which is what is kept. The paper has none (0).
@@ -46,6 +48,7 @@ class Recipe:
             ``published``, L1 plus one minus the cosine similarity of colours.
         smoothness: weight of the squared second differences of the lattices.
         monotony: weight of the steps of a lattice that go down along their own axis.
+        stability: weight of the difference between the results for a picture and by the look of its half-size copy.
         degradation: what happens to photos.
         variation: what happens to half of the inputs of pairs.
         held_every: one photo in so many is held out; 0 for none.
@@ -67,18 +70,19 @@ class Recipe:
     loss: Literal["rmse", "published"] = "rmse"
     smoothness: float = 1.0
     monotony: float = 10.0
+    stability: float = 0.5
     degradation: Degradation = field(default_factory=Degradation)
     variation: Degradation | None = MILD
     held_every: int = 20
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.batch, self.points) < 1 or self.pixels < self.points:
-            raise InputError("steps, batch and points must be at least 1, and pixels no fewer than points")
+        if min(self.steps, self.batch, self.points) < 1 or self.pixels < self.points or self.pixels % 4:
+            raise InputError("steps, batch, points must be at least 1, pixels no fewer than points, a multiple of four")
         if not (self.learning_rate > 0 and 0 <= self.average < 1 and 0 <= self.share <= 1):
             raise InputError("learning_rate must be positive, average in 0..1 (1 excluded), share in 0..1")
-        if min(self.smoothness, self.monotony, self.held_every) < 0 or self.held_every == 1:
-            raise InputError("smoothness and monotony must not be negative, and held_every 0 or at least 2")
+        if min(self.smoothness, self.monotony, self.stability, self.held_every) < 0 or self.held_every == 1:
+            raise InputError("weights of the loss must not be negative, and held_every 0 or at least 2")
 
 
 def _published() -> Recipe:
@@ -92,6 +96,7 @@ def _published() -> Recipe:
         loss="published",
         smoothness=0.0,
         monotony=0.0,
+        stability=0.0,
         variation=None,
     )
 
@@ -220,24 +225,55 @@ class _Draw:
         sides = [max(1, int(length * generator.uniform(0.775, 1))) for length in pictures[0].shape[:2]]
         corner = [generator.integers(length - side + 1) for length, side in zip(pictures[0].shape, sides, strict=False)]
         rows, columns = (
-            start + generator.integers(side, size=self.recipe.pixels) for start, side in zip(corner, sides, strict=True)
+            _pairs_of_neighbours(generator, start, side, self.recipe.pixels // 4)
+            for start, side in zip(corner, sides, strict=True)
         )
-        return tuple(torch.from_numpy(picture[rows, columns]).float() / 255 for picture in pictures)
+        blocks = (rows[[0, 0, 1, 1]].ravel(), columns[[0, 1, 0, 1]].ravel())  # all first pixels of blocks come first
+        return tuple(torch.from_numpy(picture[blocks]).float() / 255 for picture in pictures)
+
+
+def _pairs_of_neighbours(generator: np.random.Generator, start: int, side: int, count: int) -> NDArray[np.int64]:
+    """Random places along an axis of a crop, and those behind them: ``(2, count)``."""
+    places = start + generator.integers(max(1, side - 1), size=count)
+    return np.stack([places, np.minimum(places + 1, start + side - 1)])
 
 
 def _loss(run: Run[Network], recipe: Recipe, sources: Tensor, targets: Tensor) -> Tensor:
-    points = slice(0, recipe.points)
-    result, lattice = run.wrapped(*histograms(run.model, sources), sources[:, points])
-    wanted = targets[:, points]
-    if recipe.loss == "published":
-        cosine = functional.cosine_similarity(result, wanted, dim=-1).mean()
-        loss = (result - wanted).abs().mean() + 1 - cosine
-    else:
-        loss = ((result - wanted) ** 2).mean((1, 2)).add(1e-5).sqrt().mean()
+    count = len(sources)
+    points, wanted = sources[:, : recipe.points], targets[:, : recipe.points]
+    counted = histograms(run.model, sources)
+    copied = slice(0, count if recipe.stability else 0, 4)  # a few tell as much as all
+    if recipe.stability:
+        halves = sources[copied].unflatten(1, (4, -1)).mean(1)
+        more = histograms(run.model, halves)
+        counted = tuple(
+            None if c is None or m is None else torch.cat([c, m]) for c, m in zip(counted, more, strict=True)
+        )
+        points = torch.cat([points, points[copied]])
+    result, lattice = run.wrapped(*counted, points)
+    loss = _distance(recipe, result[:count], wanted)
+    if recipe.stability:
+        loss = loss + recipe.stability * _rmse(result[count:], result[:count][copied])
     if recipe.smoothness or recipe.monotony:
-        some = lattice[:: max(1, len(lattice) // 5)]  # a few tell as much as all
+        some = lattice[:: max(1, len(lattice) // 5)]
         loss = loss + recipe.smoothness * _roughness(some) + recipe.monotony * _falls(some)
     return loss
+
+
+def _both(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+    return None if first is None or second is None else torch.cat([first, second])
+
+
+def _distance(recipe: Recipe, result: Tensor, wanted: Tensor) -> Tensor:
+    if recipe.loss == "rmse":
+        return _rmse(result, wanted)
+    cosine = functional.cosine_similarity(result, wanted, dim=-1).mean()
+    return (result - wanted).abs().mean() + 1 - cosine
+
+
+def _rmse(result: Tensor, wanted: Tensor) -> Tensor:
+    """The root mean square error of each picture, averaged."""
+    return ((result - wanted) ** 2).mean((1, 2)).add(1e-5).sqrt().mean()
 
 
 def _roughness(lattice: Tensor) -> Tensor:
