@@ -246,9 +246,7 @@ def _loss(run: Run[Network], recipe: Recipe, sources: Tensor, targets: Tensor) -
     if recipe.stability:
         halves = sources[copied].unflatten(1, (4, -1)).mean(1)
         more = histograms(run.model, halves)
-        counted = tuple(
-            None if c is None or m is None else torch.cat([c, m]) for c, m in zip(counted, more, strict=True)
-        )
+        counted = (torch.cat([counted[0], more[0]]), _both(counted[1], more[1]))
         points = torch.cat([points, points[copied]])
     result, lattice = run.wrapped(*counted, points)
     loss = _distance(recipe, result[:count], wanted)
