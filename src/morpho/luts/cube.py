@@ -46,6 +46,8 @@ _KEYWORDS = {
     "LUT_OUT_VIDEO_RANGE": 0,
 }
 _MOST = {"LUT_1D_SIZE": MOST_SAMPLES, "LUT_3D_SIZE": MOST_NODES}
+#: How a file of Resolve's dialect, which has no titles, tells its title all the same.
+_TITLE = re.compile(r'#\s*TITLE\s+"')
 #: The longest table with 60 characters per number has less.
 _MOST_BYTES = 1 << 32
 #: Video black, and the distance to video white, of 10-bit codes.
@@ -127,6 +129,7 @@ def _read_header(source: Source) -> tuple[_Header, str]:
         text = text.removeprefix("\xef\xbb\xbf") if source.line == 1 else text
         words = words_of(text)
         if not words:
+            header.title = header.title or (_title(text) if _TITLE.match(text) else "")
             continue
         if starts_row(words[0]):
             if not header.rows:

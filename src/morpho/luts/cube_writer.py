@@ -54,7 +54,8 @@ def _header_lines(path: Path, lut: Lut, dialect: Dialect) -> list[str]:
     if dialect == "adobe" and lut.curves is not None and lut.lattice is not None:
         raise LutError(f"{path}: Adobe's dialect holds curves or a lattice, not both: use Resolve's, or resample")
     title = " ".join(lut.title.replace('"', "'").split())
-    lines = [f'TITLE "{title}"'] if title else []
+    # As a comment for Resolve, whose dialect has no titles: OpenColorIO refuses a file that has both.
+    lines = [f'{"# " if dialect == "resolve" else ""}TITLE "{title}"'] if title else []
     for key, table, domain in (("1D", lut.curves, lut.curves_domain), ("3D", lut.lattice, lut.lattice_domain)):
         if table is not None:
             # ffmpeg wants the size before the domain.

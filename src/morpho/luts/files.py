@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from morpho.errors import InputError, LutError
@@ -34,7 +35,8 @@ def read(path: Path | str) -> Lut:
     Traceback (most recent call last):
     morpho.errors.LutError: no/such/look.cube does not exist: check the path
     """
-    return hald.read(path) if is_picture(path) else cube.read(path)
+    lut = hald.read(path) if is_picture(path) else cube.read(path)
+    return lut if lut.title else replace(lut, title=Path(path).stem)
 
 
 def write(

@@ -33,7 +33,7 @@ def read(path: Path | str) -> Lut:
         path: the picture. A colour profile is not looked at: the numbers count.
 
     Returns:
-        The lattice, titled with the file's stem.
+        The lattice.
 
     Raises:
         ImageError: the file is no picture.
@@ -50,7 +50,7 @@ def read(path: Path | str) -> Lut:
     nodes = level**2
     values = picture.color / np.float64(np.iinfo(picture.pixels.dtype).max)
     cube = np.broadcast_to(values, (*values.shape[:2], 3)).reshape(nodes, nodes, nodes, 3)
-    return Lut(np.ascontiguousarray(cube.transpose(2, 1, 0, 3)), title=Path(path).stem)
+    return Lut(np.ascontiguousarray(cube.transpose(2, 1, 0, 3)))
 
 
 def write(path: Path | str, lut: Lut, *, overwrite: bool = False) -> None:
