@@ -1,14 +1,19 @@
-"""Tables made up for tests: they brighten a picture, the more the darker it is, and red more than blue."""
+"""Enhancers made up for tests: tables with a plain meaning, random tables, random networks."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from morpho.artifacts import Card
 from morpho.enhance.files import save
 from morpho.enhance.tables import Tables
+
+if TYPE_CHECKING:  # not every test of tables needs torch
+    from morpho.enhance.model import Network, Shape
 
 
 def card(name: str = "icelut") -> Card:
@@ -38,3 +43,55 @@ def save_tables(folder: Path, *, name: str = "icelut", most: float = 0.25) -> Pa
     path = folder / f"{name}.safetensors"
     save(path, brightening(most=most), card(name))
     return path
+
+
+def random_tables(
+    seed: int = 0,
+    *,
+    groups: int = 2,
+    levels: int = 5,
+    bases: int = 3,
+    nodes: int = 5,
+    own_rank: int = 2,
+    rest_rank: int = 3,
+    low: bool = False,
+    thumbnail: int = 0,
+    share: float = 1.0,
+) -> Tables:
+    """Tables of noise, over so much of what their types hold."""
+    rng = np.random.default_rng(seed)
+
+    def noise(kind: type[np.integer[Any]], *shape: int) -> NDArray[Any]:
+        limits = np.iinfo(kind)
+        return rng.integers(int(share * limits.min), int(share * limits.max), shape, kind, endpoint=True)
+
+    return Tables(
+        msb=noise(np.int8, 4096, 2 * groups),
+        lsb=noise(np.int8, 4096, 2 * groups) if low else None,
+        groups=noise(np.int8, groups, levels, levels, bases),
+        own=noise(np.int16, nodes, own_rank),
+        mix=noise(np.int16, bases, own_rank, 3, rest_rank),
+        rest=noise(np.int16, rest_rank, nodes**2),
+        thumbnail=thumbnail,
+    )
+
+
+def random_network(shape: Shape, seed: int = 0, *, looks: float = 1.0) -> Network:
+    """A network that has features of all sizes, even beyond what int8 holds, and looks of its own."""
+    import torch
+
+    from morpho.enhance.model import Network
+
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        network = Network(shape)
+        for branch in (network.high, network.lower):
+            for layer in branch or ():
+                if isinstance(layer, torch.nn.Linear):
+                    layer.weight.normal_(0, 1.4 / layer.in_features**0.5)
+                    layer.bias.normal_(0, 0.3)
+        network.outer.mul_(2)
+        network.own.uniform_(-1, 1)
+        network.mix.normal_(0, looks * 0.3 / (shape.bases * shape.own_rank * shape.rest_rank) ** 0.5)
+        network.rest.uniform_(-1, 1)
+    return network

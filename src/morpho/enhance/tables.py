@@ -37,7 +37,7 @@ OWN_UNIT, MIX_UNIT, REST_UNIT = 1 / 2**14, 1 / 2**11, 1 / 2**14
 FEATURE_RANGE = 256
 BASIS_LIMIT = 2**15 - 1
 #: Bounds for files from elsewhere: more than any published model has.
-_MOST_GROUPS, _MOST_BASES, _MOST_RANK = 32, 64, 64
+_MOST_GROUPS, _MOST_BASES, _MOST_RANK, _MOST_SIDE = 32, 64, 64, 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +86,8 @@ class Tables:
                     f"the table {name!r} must be {np.dtype(dtype)} {shape}, not {array.dtype} {array.shape}: "
                     "get the file again"
                 )
-        if not 0 <= self.thumbnail <= 4096 or not 1 <= len(self.rest) <= _MOST_RANK:
-            raise ArtifactError(f"the thumbnail {self.thumbnail} or the rank {len(self.rest)} is out of range")
+        if not 0 <= self.thumbnail <= _MOST_SIDE:
+            raise ArtifactError(f"the thumbnail {self.thumbnail} is out of range: get the file again")
 
     def _read_groups(self) -> tuple[int, int, int]:
         shape = self.groups.shape
@@ -101,8 +101,10 @@ class Tables:
     def _read_own(self) -> tuple[int, int]:
         nodes, rank = self.own.shape if self.own.ndim == 2 else (0, 0)
         cells = nodes - 1
-        if not 2 <= cells <= 128 or cells & (cells - 1) or not 1 <= rank <= _MOST_RANK or self.rest.ndim != 2:
+        if not 2 <= cells <= 128 or cells & (cells - 1) or not 1 <= rank <= _MOST_RANK:
             raise ArtifactError(f"the table 'own' has the shape {self.own.shape}, not (2^k + 1, K): get the file again")
+        if self.rest.ndim != 2 or not 1 <= len(self.rest) <= _MOST_RANK:
+            raise ArtifactError(f"the table 'rest' has the shape {self.rest.shape}, not (R, D * D): get the file again")
         return nodes, rank
 
     @property
