@@ -89,5 +89,5 @@ def test_tables_that_do_not_fit(changes: dict[str, Any], complaint: str) -> None
 
 def test_tables_are_compared_by_identity() -> None:
     """An array has no truth value; two equal ones would raise."""
-    assert SMALL != Tables(**vars(SMALL))
+    assert Tables(**vars(SMALL)) != SMALL
     assert len({SMALL, SMALL}) == 1

@@ -16,6 +16,7 @@ makes the look a continuous function of the picture.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +29,11 @@ from morpho.enhance.tables import (
     FEATURE_UNIT,
     GROUP_UNIT,
     MIX_UNIT,
+    MOST_BASES,
+    MOST_CELLS,
+    MOST_GROUPS,
+    MOST_RANK,
+    MOST_SIDE,
     OWN_UNIT,
     REST_UNIT,
     Tables,
@@ -72,9 +78,18 @@ class Shape:
     def __post_init__(self) -> None:
         if min(self.groups, self.bases, self.hidden, self.own_rank, self.rest_rank, *self.widths) < 1:
             raise InputError("groups, bases, widths and ranks of an enhancer must be at least 1")
-        for name, value in (("levels", self.levels - self.levels % 2), ("nodes", self.nodes - 1)):
-            if value < 2 or value & (value - 1):
-                raise InputError(f"{name} must be a power of two, plus one for an interpolated table or a lattice")
+        if self.groups > MOST_GROUPS or self.bases > MOST_BASES or max(self.own_rank, self.rest_rank) > MOST_RANK:
+            raise InputError(f"an enhancer has at most {MOST_GROUPS} groups, {MOST_BASES} bases, ranks of {MOST_RANK}")
+        for name, value, most in (
+            ("levels", self.levels - self.levels % 2, FEATURE_RANGE),
+            ("nodes", self.nodes - 1, MOST_CELLS),
+        ):
+            if not 2 <= value <= most or value & (value - 1):
+                raise InputError(
+                    f"{name} must be a power of two up to {most}, plus one for an interpolated table or a lattice"
+                )
+        if not 0 <= self.thumbnail <= MOST_SIDE:
+            raise InputError(f"the thumbnail must be 0 to {MOST_SIDE}, not {self.thumbnail}")
 
     @classmethod
     def published(cls, bases: int = 10) -> Shape:
@@ -176,8 +191,7 @@ class Network(nn.Module):
     @torch.no_grad()
     def tables(self) -> Tables:
         """The tables as they are now, computed in double precision."""
-        double = Network(self.shape).double()
-        double.load_state_dict(self.state_dict())
+        double = deepcopy(self).cpu().double()
         own, mix, rest = double._basis()
         cells = self.shape.levels - self.shape.levels % 2
         axis = torch.arange(self.shape.levels, dtype=torch.float64)

@@ -23,6 +23,11 @@ __all__ = [
     "FEATURE_UNIT",
     "GROUP_UNIT",
     "MIX_UNIT",
+    "MOST_BASES",
+    "MOST_CELLS",
+    "MOST_GROUPS",
+    "MOST_RANK",
+    "MOST_SIDE",
     "OWN_UNIT",
     "REST_UNIT",
     "Tables",
@@ -37,7 +42,7 @@ OWN_UNIT, MIX_UNIT, REST_UNIT = 1 / 2**14, 1 / 2**11, 1 / 2**14
 FEATURE_RANGE = 256
 BASIS_LIMIT = 2**15 - 1
 #: Bounds for files from elsewhere: more than any published model has.
-_MOST_GROUPS, _MOST_BASES, _MOST_RANK, _MOST_SIDE = 32, 64, 64, 4096
+MOST_GROUPS, MOST_BASES, MOST_RANK, MOST_CELLS, MOST_SIDE = 32, 64, 64, 128, 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +91,12 @@ class Tables:
                     f"the table {name!r} must be {np.dtype(dtype)} {shape}, not {array.dtype} {array.shape}: "
                     "get the file again"
                 )
-        if not 0 <= self.thumbnail <= _MOST_SIDE:
+        if not 0 <= self.thumbnail <= MOST_SIDE:
             raise ArtifactError(f"the thumbnail {self.thumbnail} is out of range: get the file again")
 
     def _read_groups(self) -> tuple[int, int, int]:
         shape = self.groups.shape
-        if self.groups.ndim != 4 or not 1 <= shape[0] <= _MOST_GROUPS or not 1 <= shape[3] <= _MOST_BASES:
+        if self.groups.ndim != 4 or not 1 <= shape[0] <= MOST_GROUPS or not 1 <= shape[3] <= MOST_BASES:
             raise ArtifactError(f"the table 'groups' has the shape {shape}, which no enhancer has: get the file again")
         cells = shape[1] - shape[1] % 2
         if not 2 <= cells <= FEATURE_RANGE or cells & (cells - 1):
@@ -101,9 +106,9 @@ class Tables:
     def _read_own(self) -> tuple[int, int]:
         nodes, rank = self.own.shape if self.own.ndim == 2 else (0, 0)
         cells = nodes - 1
-        if not 2 <= cells <= 128 or cells & (cells - 1) or not 1 <= rank <= _MOST_RANK:
+        if not 2 <= cells <= MOST_CELLS or cells & (cells - 1) or not 1 <= rank <= MOST_RANK:
             raise ArtifactError(f"the table 'own' has the shape {self.own.shape}, not (2^k + 1, K): get the file again")
-        if self.rest.ndim != 2 or not 1 <= len(self.rest) <= _MOST_RANK:
+        if self.rest.ndim != 2 or not 1 <= len(self.rest) <= MOST_RANK:
             raise ArtifactError(f"the table 'rest' has the shape {self.rest.shape}, not (R, D * D): get the file again")
         return nodes, rank
 
