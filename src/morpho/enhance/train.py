@@ -14,7 +14,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -39,8 +38,8 @@ class Recipe:
         steps: gradient steps.
         batch: pictures per step, over all processes. The paper takes 1.
         share: of a batch, the part that comes from pairs, where both pairs and photos are given.
-        pixels: pixels per picture for its histogram, a multiple of four: blocks of 2 x 2, drawn from a crop of 60 to
-            100 % of its area.
+        pixels: pixels per picture for its histogram, a multiple of four, drawn from a crop of 60 to 100 % of its area;
+            in every fourth picture as blocks of 2 x 2.
         points: pixels per picture for the loss.
         learning_rate: of Adam, at the start; it falls to zero along a cosine. The paper: 1e-4, constant.
         average: decay per step of the running mean of the parameters, which is what is kept. The paper has none (0).
@@ -48,6 +47,7 @@ class Recipe:
             ``published``, L1 plus one minus the cosine similarity of colours.
         smoothness: weight of the squared second differences of the lattices.
         monotony: weight of the steps of a lattice that go down along their own axis.
+        anchor: weight of how far a look takes white below white, or black above black.
         stability: weight of the difference between the results for a picture and by the look of its half-size copy.
         degradation: what happens to photos.
         variation: what happens to half of the inputs of pairs.
@@ -70,7 +70,8 @@ class Recipe:
     loss: Literal["rmse", "published"] = "rmse"
     smoothness: float = 1.0
     monotony: float = 10.0
-    stability: float = 0.5
+    anchor: float = 0.2
+    stability: float = 0.15
     degradation: Degradation = field(default_factory=Degradation)
     variation: Degradation | None = MILD
     held_every: int = 20
@@ -81,8 +82,10 @@ class Recipe:
             raise InputError("steps, batch, points must be at least 1, pixels no fewer than points, a multiple of four")
         if not (self.learning_rate > 0 and 0 <= self.average < 1 and 0 <= self.share <= 1):
             raise InputError("learning_rate must be positive, average in 0..1 (1 excluded), share in 0..1")
-        if min(self.smoothness, self.monotony, self.stability, self.held_every) < 0 or self.held_every == 1:
-            raise InputError("weights of the loss must not be negative, and held_every 0 or at least 2")
+        if min(self.smoothness, self.monotony, self.anchor, self.stability) < 0:
+            raise InputError("weights of the loss must not be negative")
+        if self.held_every < 0 or self.held_every == 1:
+            raise InputError("held_every must be 0 (none) or at least 2")
 
 
 def _published() -> Recipe:
@@ -96,6 +99,7 @@ def _published() -> Recipe:
         loss="published",
         smoothness=0.0,
         monotony=0.0,
+        anchor=0.0,
         stability=0.0,
         variation=None,
     )
@@ -184,6 +188,8 @@ def histograms(network: Network, pixels: Tensor) -> tuple[Tensor, Tensor | None]
     return count(levels >> 4), count(levels & 15) if network.shape.low else None
 
 
+#: One picture of a batch in so many is drawn in blocks, and compared with its half-size copy.
+_HALVED = 4
 #: Purposes of random draws, see CONTRIBUTING.md.
 _PLACES, _CHANGES, _HELD = 1, 2, 3
 
@@ -205,13 +211,13 @@ class _Draw:
         sources, targets = [], []
         if self.paired < recipe.batch:
             chosen = places.integers(len(self.photos), size=recipe.batch - self.paired)
-            good = torch.stack([self._pixels(places, self.photos[i])[0] for i in chosen])
+            good = torch.stack([self._pixels(places, at, self.photos[i])[0] for at, i in enumerate(chosen)])
             bad = recipe.degradation(good, changes)
             sources.append(bad)
             targets.append(good if recipe.objective == "undo" else retouch(bad))
         if self.paired:
-            chosen = places.integers(len(self.pairs), size=self.paired)
-            both = [self._pixels(places, self.pairs[i].input, self.pairs[i].target) for i in chosen]
+            drawn = enumerate(places.integers(len(self.pairs), size=self.paired), recipe.batch - self.paired)
+            both = [self._pixels(places, at, self.pairs[i].input, self.pairs[i].target) for at, i in drawn]
             source, target = (torch.stack(part) for part in zip(*both, strict=True))
             if recipe.variation is not None:
                 half = len(source) // 2
@@ -220,29 +226,28 @@ class _Draw:
             targets.append(target)
         return torch.cat(sources), torch.cat(targets)
 
-    def _pixels(self, generator: np.random.Generator, *pictures: Photo) -> tuple[Tensor, ...]:
-        """The same random pixels of a random crop, of each picture."""
-        sides = [max(1, int(length * generator.uniform(0.775, 1))) for length in pictures[0].shape[:2]]
-        corner = [generator.integers(length - side + 1) for length, side in zip(pictures[0].shape, sides, strict=False)]
-        rows, columns = (
-            _pairs_of_neighbours(generator, start, side, self.recipe.pixels // 4)
-            for start, side in zip(corner, sides, strict=True)
-        )
-        blocks = (rows[[0, 0, 1, 1]].ravel(), columns[[0, 1, 0, 1]].ravel())  # all first pixels of blocks come first
-        return tuple(torch.from_numpy(picture[blocks]).float() / 255 for picture in pictures)
-
-
-def _pairs_of_neighbours(generator: np.random.Generator, start: int, side: int, count: int) -> NDArray[np.int64]:
-    """Random places along an axis of a crop, and those behind them: ``(2, count)``."""
-    places = start + generator.integers(max(1, side - 1), size=count)
-    return np.stack([places, np.minimum(places + 1, start + side - 1)])
+    def _pixels(self, generator: np.random.Generator, at: int, *pictures: Photo) -> tuple[Tensor, ...]:
+        """The same random pixels of a random crop, of each picture; ``at`` is the place in the batch."""
+        count = self.recipe.pixels
+        places = []
+        for length in pictures[0].shape[:2]:
+            side = max(1, int(length * generator.uniform(0.775, 1)))
+            start = generator.integers(length - side + 1)
+            if at % _HALVED:
+                places.append(start + generator.integers(side, size=count))
+            else:
+                first = start + generator.integers(max(1, side - 1), size=count // 4)
+                places.append(np.stack([first, np.minimum(first + 1, start + side - 1)]))
+        if at % _HALVED == 0:  # blocks, and the first pixels of all blocks come first
+            places = [places[0][[0, 0, 1, 1]].ravel(), places[1][[0, 1, 0, 1]].ravel()]
+        return tuple(torch.from_numpy(picture[places[0], places[1]]).float() / 255 for picture in pictures)
 
 
 def _loss(run: Run[Network], recipe: Recipe, sources: Tensor, targets: Tensor) -> Tensor:
     count = len(sources)
     points, wanted = sources[:, : recipe.points], targets[:, : recipe.points]
     counted = histograms(run.model, sources)
-    copied = slice(0, count if recipe.stability else 0, 4)  # a few tell as much as all
+    copied = slice(0, count if recipe.stability else 0, _HALVED)
     if recipe.stability:
         halves = sources[copied].unflatten(1, (4, -1)).mean(1)
         more = histograms(run.model, halves)
@@ -255,6 +260,9 @@ def _loss(run: Run[Network], recipe: Recipe, sources: Tensor, targets: Tensor) -
     if recipe.smoothness or recipe.monotony:
         some = lattice[:: max(1, len(lattice) // 5)]
         loss = loss + recipe.smoothness * _roughness(some) + recipe.monotony * _falls(some)
+    if recipe.anchor:
+        white, black = lattice[:, -1, -1, -1], lattice[:, 0, 0, 0]
+        loss = loss + recipe.anchor * (functional.relu(-white) + functional.relu(black)).mean()
     return loss
 
 
