@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from morpho.errors import InputError, LutError, OutputExistsError
 from morpho.luts import Domain, Lut, apply, evaluate
-from morpho.luts.cube import read, write
+from morpho.luts.cube import Dialect, read, write
 from tests.luts.looks import curves_of, file_text, lattice_of, noise, photo, ramp, saved, shaped, warm
 from tests.luts.oracles import by_pillow
 from tests.luts.programs import ffmpeg, opencolorio
@@ -23,8 +23,8 @@ from tests.luts.programs import ffmpeg, opencolorio
 ROWS8 = "".join(f"{r} {g} {b}\n" for b in (0, 1) for g in (0, 1) for r in (0, 1))
 CUBE2 = f"LUT_3D_SIZE 2\n{ROWS8}"
 
-#: Name, file, colours beyond the domain too, whether there is a lattice.
-WRITTEN = {
+#: Tables, and the dialect to write them in.
+WRITTEN: dict[str, tuple[Lut, Dialect | None]] = {
     "lattice": (lattice_of(warm, 17), None),
     "lattice of a domain per channel": (
         Lut(noise(5).lattice, lattice_domain=Domain((-0.5, 0.0, 0.1), (1.0, 2.0, 0.8))),
@@ -62,7 +62,7 @@ def test_round_trip(name: str, tmp_path: Path) -> None:
 
 
 #: Files as others write them, all within what OpenColorIO understands.
-FOREIGN = {
+FOREIGN: dict[str, str | bytes] = {
     "domain after and before": f"DOMAIN_MAX 1.5 1.5 2\nLUT_3D_SIZE 2\nDOMAIN_MIN -1 0 0\n{ROWS8}",
     "lower case, tabs": f'title\t"x"\nlut_3d_size\t2\n{ROWS8}'.replace(" ", "\t"),
     "line ends of Windows": CUBE2.replace("\n", "\r\n"),

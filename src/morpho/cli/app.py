@@ -35,13 +35,20 @@ class Verb(NamedTuple):
 VERBS = (
     Verb("upscale", "morpho.cli.upscale:upscale", "Make pictures larger by lookup tables."),
     Verb("enhance", "morpho.cli.enhance:enhance", "Retouch photographs by lookup tables."),
+    Verb("lut apply", "morpho.cli.lut:apply", "Apply a .cube file or Hald picture to pictures."),
+    Verb("lut info", "morpho.cli.lut_info:info", "Say what a table does to colours, and what is wrong with it."),
+    Verb("lut convert", "morpho.cli.lut_files:convert", "Write a table in another format, dialect or size."),
+    Verb("lut mix", "morpho.cli.lut_files:mix", "Mix two tables, or weaken one."),
+    Verb("lut compose", "morpho.cli.lut_files:compose", "Make one table of several that follow each other."),
     Verb("list", "morpho.cli.list:list_artifacts", "List the tables and weights that morpho ships."),
     Verb("info", "morpho.cli.info:info", "Say what a file is: an artefact's card, a picture's properties."),
     Verb("check", "morpho.cli.check:check", "Report versions, processor, GPU, caches of this installation."),
     Verb("cite", "morpho.cli.cite:cite", "Print the BibTeX of the papers behind the verbs."),
     Verb("demo", "morpho.cli.demo:demo", "Upscale a photograph that is shipped, and time it."),
     Verb("train upscale", "morpho.cli.train_upscale:train_upscale", "Make upscaling tables from photographs."),
-    Verb("train enhance", "morpho.cli.train_enhance:train_enhance", "Make retouching tables from photographs or pairs."),
+    Verb(
+        "train enhance", "morpho.cli.train_enhance:train_enhance", "Make retouching tables from photographs or pairs."
+    ),
     Verb(
         "eval upscale",
         "morpho.cli.eval_upscale:eval_upscale",
@@ -54,6 +61,7 @@ VERBS = (
 GROUPS = {
     "bench": "Measure speed beside what else there is.",
     "eval": "Measure quality by a paper's protocol.",
+    "lut": "Apply, inspect and convert lookup tables of colours.",
     "train": "Make new tables or weights.",
 }
 

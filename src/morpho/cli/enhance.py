@@ -9,24 +9,20 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from morpho.cli import photos
+from morpho.cli.looks import Strength, in_srgb
 from morpho.cli.options import Inputs, Options
 from morpho.enhance.enhancer import DEFAULT_NAME, Enhancer
-from morpho.errors import ImageError, InputError
-from morpho.images import Picture, to_srgb
+from morpho.errors import InputError
+from morpho.images import Picture
 
 __all__ = ["enhance"]
-
-
-def _check_strength(_: object, value: float) -> None:
-    if not 0 <= value <= 1:  # NaN is neither
-        raise ValueError(f"{value:g} is not within 0 to 1.")
 
 
 def enhance(
     inputs: Inputs,
     /,
     *,
-    strength: Annotated[float, Parameter(validator=_check_strength)] = 1.0,
+    strength: Strength = 1.0,
     cube: str | None = None,
     model: Annotated[str | None, Parameter(name=("--model", "-m"))] = None,
     tables: Path | None = None,
@@ -59,12 +55,5 @@ def enhance(
 
         files.write(path, enhancer.lut(picture), overwrite=options.overwrite)
 
-    prepare = None if keep_profile else _in_srgb
+    prepare = None if keep_profile else in_srgb
     return photos.run(plan, enhancer, options, label=enhancer.card.name, prepare=prepare, write_cube=write_cube)
-
-
-def _in_srgb(picture: Picture) -> Picture:
-    try:
-        return to_srgb(picture)
-    except ImageError as error:
-        raise ImageError(f"{error}, or add --keep-profile") from error

@@ -11,7 +11,7 @@ from cyclopts.validators import Number
 
 from morpho.cli.inputs import Shard
 
-__all__ = ["Inputs", "Options", "Scale"]
+__all__ = ["Inputs", "Options", "Scale", "whole"]
 
 #: So many pictures at a time at most, unless asked for more: each takes the memory of its result.
 _MOST_WORKERS = 4
@@ -35,7 +35,7 @@ def _check_options(_: object, options: Options | None) -> None:
         raise ValueError("--overwrite and --skip-existing contradict each other: give one of them")
 
 
-def _whole(_: object, tokens: Sequence[Token]) -> int:
+def whole(_: object, tokens: Sequence[Token]) -> int:
     """Take whole numbers only: cyclopts would cut 2.5 down to 2."""
     try:
         return int(tokens[0].value)
@@ -44,7 +44,7 @@ def _whole(_: object, tokens: Sequence[Token]) -> int:
 
 
 #: How many times wider and higher.
-Scale = Annotated[int | None, Parameter(name=("--scale", "-s"), converter=_whole)]
+Scale = Annotated[int | None, Parameter(name=("--scale", "-s"), converter=whole)]
 
 #: The pictures that a verb works on, as its first parameter.
 Inputs = Annotated[list[str], Parameter(name="IN", allow_leading_hyphen=True, validator=_check_words)]
