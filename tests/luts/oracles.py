@@ -55,12 +55,7 @@ def by_ffmpeg(image: NDArray[Any], lut: Lut, interpolation: str, folder: Path) -
     (folder / "look.cube").write_text("\n".join(lines) + "\n")
     size, kind = f"{image.shape[1]}x{image.shape[0]}", "rgb24" if image.dtype == np.uint8 else "rgb48le"
     raw = ["-f", "rawvideo", "-pix_fmt", kind]
-    done = subprocess.run(
-        [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", *raw, "-s", size, "-i", "-"]
-        + ["-vf", f"lut3d=look.cube:interp={interpolation}", *raw, "-"],
-        input=image.tobytes(),
-        capture_output=True,
-        check=True,
-        cwd=folder,
-    )
+    way = ["-vf", f"lut3d=look.cube:interp={interpolation}"]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", *raw, "-s", size, "-i", "-", *way, *raw, "-"]
+    done = subprocess.run(command, input=image.tobytes(), capture_output=True, check=True, cwd=folder)
     return np.frombuffer(done.stdout, dtype=image.dtype).reshape(image.shape)

@@ -117,7 +117,7 @@ def test_values_out_of_range_are_clipped(value: float, dtype: type, interpolatio
 @pytest.mark.parametrize("lut", [Lut(make_lattice(5, "noise", 1)), Lut(None, make_curves(5, "mild", 1))])
 def test_any_strides_and_read_only(lut: Lut, dtype: type) -> None:
     image = make_picture((60, 50, 5), dtype)
-    odd = np.frombuffer(b"x" + image.tobytes(), dtype=np.uint8)[1:].view(dtype).reshape(image.shape)
+    odd: NDArray[Any] = np.frombuffer(b"x" + image.tobytes(), dtype=np.uint8)[1:].view(dtype).reshape(image.shape)
     for view in (image[::-2, 1::3], image[..., 1:4], image[..., ::-1], image.transpose(1, 0, 2), odd, image[:, :, :3]):
         view.flags.writeable = False
         assert_equal(view, lut, "tetrahedral", threads=2, band=64)
@@ -129,7 +129,7 @@ def test_any_strides_and_read_only(lut: Lut, dtype: type) -> None:
 def test_writes_every_pixel_and_no_other(size: int, channels: int, dtype: type) -> None:
     image = make_picture((1, size, channels), dtype)
     integers = IntegerLut.of(Lut(make_lattice(17, "noise", 1)), image.dtype)
-    frame = np.full(size * channels + 200, 99, dtype=dtype)
+    frame: NDArray[Any] = np.full(size * channels + 200, 99, dtype=dtype)
     out = frame[100:-100].reshape(image.shape)
     assert Kernel(integers)(image, out=out) is out
     np.testing.assert_array_equal(out, reference.apply(image, integers))

@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numba
+from llvmlite import ir
 from numba import extending, types
 
-__all__ = ["OPTIONS", "code", "intrinsic", "jit", "overload"]
+__all__ = ["OPTIONS", "cast", "code", "intrinsic", "jit", "overload"]
 
 #: For functions that cannot raise: divisors are never 0, and all calls end up in one function.
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "forceinline": True}
@@ -73,3 +74,14 @@ def _plus(left, right):
     if isinstance(left, types.CPointer) and isinstance(right, types.Integer):
         return lambda left, right: _advance(left, right)
     return None
+
+
+@intrinsic
+def cast(_context: Any, pointer: Any, kind: Any) -> Any:
+    """The same address, as that of integers of another type."""
+    target = ir.IntType(kind.dtype.bitwidth).as_pointer()
+
+    def emit(builder: Any, pointer: Any, _kind: Any) -> Any:
+        return builder.bitcast(pointer, target)
+
+    return code(types.CPointer(kind.dtype), (pointer, kind), emit)

@@ -96,4 +96,5 @@ def _through_curves(values: NDArray[np.float64], curves: NDArray[np.float64]) ->
     first = np.minimum(places.astype(np.int64), len(curves) - 2)
     fraction = places - first
     low, high = (np.stack([curves[first[c] + step, c] for c in range(3)]) for step in (0, 1))
-    return low + (high - low) * fraction
+    result: NDArray[np.float64] = low + (high - low) * fraction
+    return result

@@ -1,7 +1,8 @@
 """Lookup tables at full speed: equal to :mod:`morpho.luts.reference`, byte for byte.
 
 This file brings tables into the form that the loops read, cuts the picture into bands and hands them to threads. The
-loops are in ``kernel_loops``; ``native`` keeps them compiled, so that Numba is imported only where they have never run.
+loops are in ``kernel_loops``, the vectors that they are made of in ``vectors``; ``native`` keeps them compiled, so that
+Numba is imported only where they have never run.
 """
 
 from __future__ import annotations
@@ -17,23 +18,24 @@ from numpy.typing import NDArray
 
 from morpho.compiled import native
 from morpho.errors import InputError
-from morpho.luts.integers import IntegerLut
+from morpho.luts.integers import NODE_SCALE, IntegerLut
+from morpho.luts.kernel_layout import OFFSET_BITS, SPACE, STEP_BITS, Way
 from morpho.luts.reference import Interpolation
 from morpho.machine import cores
 
 __all__ = ["Kernel"]
 
-#: Pixels that a thread takes at a time.
-BAND = 1 << 16
-BLOCK, OFFSET_BITS, STEP_BITS, LANE_BITS = 1024, 24, 17, 21
+#: Pixels that a thread takes at a time, at least: fewer are done before another thread has started.
+SMALLEST_BAND = 1 << 16
 
 Pixels = NDArray[np.generic]
 
 
 @cache
 def _run_function() -> Callable[..., None]:
-    sources = (Path(__file__).with_name("kernel_loops.py"),)
-    return native.load("morpho.luts.kernel_loops", sources, pointers=9)
+    names = ("kernel_loops", "kernel_layout", "vectors")
+    sources = tuple(Path(__file__).with_name(f"{name}.py") for name in names)
+    return native.load("morpho.luts.kernel_loops", sources, pointers=8)
 
 
 class Kernel:
@@ -45,29 +47,24 @@ class Kernel:
     """
 
     def __init__(self, lut: IntegerLut, interpolation: Interpolation = "tetrahedral") -> None:
-        self._dtype = np.dtype(np.uint8 if lut.peak == 255 else np.uint16)
-        self._lanes = np.zeros(0, dtype=np.uint64)
-        self._nodes = np.zeros(0, dtype=np.int32)
         deep = lut.peak > 255
+        self._dtype = np.dtype(np.uint16 if deep else np.uint8)
+        self._nodes: NDArray[np.generic] = np.zeros(0, dtype=np.uint64)
         if lut.nodes is None:
             assert lut.levels is not None
-            self._way, self._steps, self._words = int(deep), (0, 0, 0), lut.levels.astype(np.uint64)
-            return
-        count = len(lut.nodes)
-        self._steps = (count * count + count + 1, count * count, count)
-        self._words = _words(lut, count)
-        if interpolation == "trilinear":
-            self._way = 5 + deep
+            way, count, self._words = Way.LEVELS, 0, lut.levels.astype(np.uint64)
+        elif interpolation == "tetrahedral" and lut.in_range and not deep:
+            count, self._words = len(lut.nodes), (lut.cells * lut.peak + lut.fractions).astype(np.uint64)
+            linear = (self._words == np.arange(256, dtype=np.uint64) * np.uint64(count - 1)).all()
+            way, self._nodes = Way.NARROW if linear else Way.NARROW_CURVED, _short_lanes(lut.nodes)
         else:
-            self._way = 2 if lut.in_range and not deep else 3 + deep
-        if self._way == 2:
-            self._lanes = _lanes(lut.nodes)
-        else:
-            self._nodes = np.zeros((count**3, 4), dtype=np.int32)
-            self._nodes[:, :3] = lut.nodes.reshape(-1, 3)
+            way = Way.WIDE if interpolation == "tetrahedral" else Way.TRILINEAR
+            count, self._words, self._nodes = len(lut.nodes), _words(lut), _long_lanes(lut.nodes)
+        self._geometry = (int(way), int(deep), len(self._words), count)
+        self._tables = tuple(table.ctypes.data for table in (self._words, self._nodes))
 
     def __call__(
-        self, image: Pixels, *, threads: int | None = None, band: int = BAND, out: Pixels | None = None
+        self, image: Pixels, *, threads: int | None = None, band: int | None = None, out: Pixels | None = None
     ) -> Pixels:
         """Look up every pixel's colour, on several threads.
 
@@ -85,11 +82,7 @@ class Kernel:
         Raises:
             InputError: an argument is unusable.
         """
-        if image.ndim != 3 or image.dtype != self._dtype or 0 in image.shape or image.shape[2] < len(self._words):
-            raise InputError(
-                f"this table is for non-empty {self._dtype} pictures (H, W, {len(self._words)} or more), "
-                f"not {image.dtype} {image.shape}"
-            )
+        self._check(image)
         result = _output(image, out)
         workers = cores() if threads is None else threads
         if workers < 1:
@@ -97,34 +90,49 @@ class Kernel:
         source, target = image, result
         if image.flags.c_contiguous:  # then a row of pixels may end anywhere
             source, target = (array.reshape(-1, 1, image.shape[2]) for array in (image, result))
-        rows = max(1, band // source.shape[1])
+        # Four bands per thread: one that loses its core does not hold up the others.
+        pixels = source.shape[0] * source.shape[1]
+        rows = max(1, (band or max(SMALLEST_BAND, pixels // (4 * workers))) // source.shape[1])
         bands = [(top, min(top + rows, len(source))) for top in range(0, len(source), rows)]
         _share(bands, min(workers, len(bands)), lambda top, bottom: self._run(source[top:bottom], target[top:bottom]))
         return result
 
+    def _check(self, image: Pixels) -> None:
+        channels = len(self._words)
+        if image.ndim != 3 or image.dtype != self._dtype or 0 in image.shape or image.shape[2] < channels:
+            raise InputError(
+                f"this table is for non-empty {self._dtype} pictures (H, W, {channels} or more), "
+                f"not {image.dtype} {image.shape}"
+            )
+
     def _run(self, image: Pixels, out: Pixels) -> None:
         pixels = np.require(image, requirements=["C", "A"])  # copies only what is not so
-        looked_up = len(self._words)
-        geometry = np.array(
-            [self._way, pixels.shape[0] * pixels.shape[1], pixels.shape[2], looked_up, *self._steps], dtype=np.int64
-        )
-        space = np.empty(6 * BLOCK, dtype=np.int32)
-        arrays = (pixels, pixels, out, out, self._words, self._lanes, self._nodes, geometry, space)
-        _run_function()(*(array.ctypes.data for array in arrays))
+        size = (pixels.shape[0] * pixels.shape[1], pixels.shape[2])
+        geometry, space = np.array([*self._geometry, *size], dtype=np.int64), np.zeros(SPACE, dtype=np.int32)
+        source, target = pixels.ctypes.data, out.ctypes.data
+        _run_function()(source, source, target, target, *self._tables, geometry.ctypes.data, space.ctypes.data)
 
 
-def _words(lut: IntegerLut, count: int) -> NDArray[np.uint64]:
+def _words(lut: IntegerLut) -> NDArray[np.uint64]:
     """For each channel and level: fraction, step and offset, from the highest bits down."""
+    assert lut.nodes is not None
+    count = len(lut.nodes)
     steps = np.array([[count * count], [count], [1]], dtype=np.int64)
     words = (lut.fractions << (OFFSET_BITS + STEP_BITS)) | (steps << OFFSET_BITS) | (steps * lut.cells)
     return words.astype(np.uint64)
 
 
-def _lanes(nodes: NDArray[np.int32]) -> NDArray[np.uint64]:
-    """Three channels of a node in one word, each with what rounds the sum of four."""
-    lanes = np.zeros(nodes.size // 3, dtype=np.uint64)
-    for c in range(3):
-        lanes |= (nodes[..., c].ravel() + 16).astype(np.uint64) << np.uint64(c * LANE_BITS)
+def _short_lanes(nodes: NDArray[np.int32]) -> NDArray[np.generic]:
+    """Three channels of a node in 16 bits each of one word, each with what rounds the sum of four."""
+    lanes = np.zeros((nodes.size // 3, 4), dtype=np.uint16)
+    np.add(nodes.reshape(-1, 3), NODE_SCALE // 2, out=lanes[:, :3], casting="unsafe")
+    return lanes
+
+
+def _long_lanes(nodes: NDArray[np.int32]) -> NDArray[np.generic]:
+    """Three channels of a node in 32 bits each of two words."""
+    lanes = np.zeros((nodes.size // 3, 4), dtype=np.int32)
+    lanes[:, :3] = nodes.reshape(-1, 3)
     return lanes
 
 
@@ -152,7 +160,7 @@ def _share(bands: list[tuple[int, int]], workers: int, run: Callable[[int, int],
                 return
             run(*band)
 
-    if workers <= 1:
+    if workers == 1:
         return work()
     with ThreadPoolExecutor(workers - 1) as pool:
         others = [pool.submit(work) for _ in range(workers - 1)]

@@ -1,14 +1,13 @@
 """The compiled loops that look up colours.
 
-**Two phases.** For a block of pixels, first all places and weights are computed without a branch, then the nodes are
-loaded and summed.
+**Two phases.** For a block of pixels, first all places are found without a branch, then the nodes are read and summed.
 
-**Words.** For each channel and level a table holds one word: the fraction, the step from a node to the next one along
-this channel's axis, and the cell's offset. The largest, middle and smallest of a pixel's three words sort the
-fractions together with their axes, and the sum of the three ends in the offset of the cell's first node.
+**8 bits, colours in range**: vectors of 32 pixels; see ``vectors``.
 
-**Lanes.** At 8 bits, three channels share a word of 21 bits each: a node is at most 8160 + 16, and weights sum to 255.
-The added 16 round the result, since 255 of them are half of the divisor.
+**All else**: one pixel after another. For each channel and level a table holds one word: the fraction, the step from a
+node to the next one along this channel's axis, and the cell's offset. The largest, middle and smallest of a pixel's
+three words sort the fractions together with their axes, and the sum of the three ends in the offset of the cell's first
+node.
 """
 
 # The code below is typed by Numba, from the signature in build().
@@ -21,54 +20,50 @@ from typing import Any
 import numba
 from numba import int32, int64, intp, types, uint8, uint16, uint64
 
-from morpho.compiled.pointers import OPTIONS, jit
+from morpho.compiled.pointers import OPTIONS, cast, jit
+from morpho.luts.kernel_layout import BLOCK, OFFSET_BITS, ROWS, STEP_BITS, Way
+from morpho.luts.vectors import PIXELS, find_places, look_up
 
-__all__ = ["BLOCK", "LANE_BITS", "OFFSET_BITS", "STEP_BITS", "build"]
+__all__ = ["build"]
 
-#: Pixels of a block.
-BLOCK = 1024
-#: Parts of a word: an offset is below 256 ** 3, a step at most 256 ** 2.
-OFFSET_BITS, STEP_BITS = 24, 17
-LANE_BITS = 21
-
+LEVELS, NARROW, NARROW_CURVED, WIDE = (int(way) for way in (Way.LEVELS, Way.NARROW, Way.NARROW_CURVED, Way.WIDE))
 _OFFSET_MASK, _STEP_MASK = uint64(2**OFFSET_BITS - 1), uint64(2**STEP_BITS - 1)
 _STEP_SHIFT, _FRACTION_SHIFT = uint64(OFFSET_BITS), uint64(OFFSET_BITS + STEP_BITS)
 
 
 def build() -> Any:
     """Compile ``run`` to a C function."""
-    pixels8, pixels16, words, nodes = map(types.CPointer, (uint8, uint16, types.uint64, types.int32))
-    signature = types.void(
-        pixels8, pixels16, pixels8, pixels16, words, words, nodes, types.CPointer(types.int64), nodes
-    )
+    pixels8, pixels16, words, numbers = map(types.CPointer, (uint8, uint16, types.uint64, types.int64))
+    signature = types.void(pixels8, pixels16, pixels8, pixels16, words, words, numbers, types.CPointer(int32))
     return numba.cfunc(signature, **OPTIONS)(run)
 
 
-def run(image8, image16, out8, out16, words, lanes, nodes, geometry, space):
+def run(image8, image16, out8, out16, words, nodes, geometry, space):
     """Look up a run of pixels.
 
     ``morpho.luts.kernel`` says what the addresses point to. Of two images, that of the right type is used.
     """
-    way = geometry[0]
-    if way == 0:
-        _levels(image8, out8, words, 256, geometry)
-    elif way == 1:
-        _levels(image16, out16, words, 65536, geometry)
-    elif way == 2:
-        _narrow(image8, out8, words, lanes, geometry, space)
-    elif way == 3:
-        _wide(image8, out8, words, nodes, 255, geometry, space)
-    elif way == 4:
-        _wide(image16, out16, words, nodes, 65535, geometry, space)
-    elif way == 5:
-        _trilinear(image8, out8, words, nodes, 255, geometry)
+    way, deep, axis, count, channels = geometry[0], geometry[1], geometry[3], geometry[4], geometry[5]
+    if way == LEVELS:
+        if deep:
+            _levels(image16, out16, words, 65536, geometry[2], count, channels)
+        else:
+            _levels(image8, out8, words, 256, geometry[2], count, channels)
+    elif NARROW <= way <= NARROW_CURVED:
+        _narrow(image8, out8, words, nodes, axis, way == NARROW, count, channels, space)
+    elif way == WIDE:
+        if deep:
+            _wide(image16, out16, words, cast(nodes, int32), axis, 65535, count, channels, space)
+        else:
+            _wide(image8, out8, words, cast(nodes, int32), axis, 255, count, channels, space)
+    elif deep:
+        _trilinear(image16, out16, words, cast(nodes, int32), axis, 65535, count, channels)
     else:
-        _trilinear(image16, out16, words, nodes, 65535, geometry)
+        _trilinear(image8, out8, words, cast(nodes, int32), axis, 255, count, channels)
 
 
 @jit
-def _levels(image, out, words, levels, geometry):
-    count, channels, looked_up = geometry[1], geometry[2], geometry[3]
+def _levels(image, out, words, levels, looked_up, count, channels):
     for i in range(count):
         for c in range(channels):
             at = i * channels + c
@@ -103,28 +98,65 @@ def _place(image, words, levels, first, count, channels, total, space):
 
 
 @jit
-def _narrow(image, out, words, lanes, geometry, space):
-    count, channels, total = geometry[1], geometry[2], geometry[4]
+def _narrow(image, out, positions, nodes, axis, linear, count, channels, space):
+    places, spare = cast(space, uint16), cast(space + ROWS * BLOCK, uint8)
     first = 0
     while first < count:
         size = min(BLOCK, count - first)
-        _place(image, words, 256, first, size, channels, total, space)
-        for i in range(size):
-            f1, f2, f3 = uint64(space[3 * BLOCK + i]), uint64(space[4 * BLOCK + i]), uint64(space[5 * BLOCK + i])
-            corner = intp(space[i])
-            sums = (
-                lanes[corner] * (uint64(255) - f1)
-                + lanes[intp(space[BLOCK + i])] * (f1 - f2)
-                + lanes[intp(space[2 * BLOCK + i])] * (f2 - f3)
-                + lanes[corner + total] * f3
-            )
-            at = (first + i) * channels
+        start = _find_places(image, first, size, channels, axis - 1, places) if linear else 0
+        for i in range(start, size):
             for c in range(3):
-                # Half the divisor, 8160, is in the nodes.
-                lane = (sums >> uint64(LANE_BITS * c)) & uint64(2**LANE_BITS - 1)
-                out[at + c] = uint8(lane // uint64(8160))
-        _copy_rest(image, out, first, size, channels)
+                places[c * BLOCK + i] = uint16(positions[256 * c + intp(image[(first + i) * channels + c])])
+        if channels == 3:
+            _look_up(places, nodes, axis, image, out, first, size, 3, spare)
+        elif channels == 4:
+            _look_up(places, nodes, axis, image, out, first, size, 4, spare)
+        else:
+            _look_up_many(places, nodes, axis, image, out, first, size, channels, spare)
         first += BLOCK
+
+
+@jit
+def _find_places(image, first, size, channels, last, places):
+    """Positions of whole vectors of pixels; returns of how many."""
+    whole = size // PIXELS * PIXELS
+    if channels == 3:
+        for i in range(0, whole, PIXELS):
+            find_places(image, 3 * (first + i), 3, last, places, i, BLOCK)
+        return whole
+    if channels == 4:
+        for i in range(0, whole, PIXELS):
+            find_places(image, 4 * (first + i), 4, last, places, i, BLOCK)
+        return whole
+    return 0
+
+
+@jit
+def _look_up(places, nodes, axis, image, out, first, size, channels, spare):
+    """The last pixels of a picture are written where there is room for a whole vector, and copied from there."""
+    whole = size // PIXELS * PIXELS
+    for i in range(0, whole, PIXELS):
+        look_up(places, i, BLOCK, nodes, axis, image, out, channels * (first + i), channels)
+    if whole < size:
+        at = channels * (first + whole)
+        for i in range(channels * (size - whole)):
+            spare[i] = image[at + i]
+        look_up(places, whole, BLOCK, nodes, axis, spare, spare, 0, channels)
+        for i in range(channels * (size - whole)):
+            out[at + i] = spare[i]
+
+
+@jit
+def _look_up_many(places, nodes, axis, image, out, first, size, channels, spare):
+    """More than four channels."""
+    for i in range(0, size, PIXELS):
+        look_up(places, i, BLOCK, nodes, axis, spare, spare, 0, 3)
+        for j in range(min(PIXELS, size - i)):
+            at = channels * (first + i + j)
+            for c in range(3):
+                out[at + c] = spare[3 * j + c]
+            for c in range(3, channels):
+                out[at + c] = image[at + c]
 
 
 @jit
@@ -135,8 +167,8 @@ def _clip(value, divisor, peak):
 
 
 @jit
-def _wide(image, out, words, nodes, peak, geometry, space):
-    count, channels, total = geometry[1], geometry[2], geometry[4]
+def _wide(image, out, words, nodes, axis, peak, count, channels, space):
+    total = axis * axis + axis + 1
     first = 0
     while first < count:
         size = min(BLOCK, count - first)
@@ -158,9 +190,8 @@ def _wide(image, out, words, nodes, peak, geometry, space):
 
 
 @jit
-def _trilinear(image, out, words, nodes, peak, geometry):
-    count, channels = geometry[1], geometry[2]
-    along_red, along_green = 4 * geometry[5], 4 * geometry[6]
+def _trilinear(image, out, words, nodes, axis, peak, count, channels):
+    along_red, along_green = 4 * axis * axis, 4 * axis
     for i in range(count):
         at = i * channels
         red, green = words[intp(image[at])], words[peak + 1 + intp(image[at + 1])]
