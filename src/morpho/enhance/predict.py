@@ -95,15 +95,18 @@ def fuse(tables: Tables, chosen: Integers, *, strength: int = 1024) -> Integers:
     mixed = np.tensordot(chosen.astype(np.float64), tables.mix.astype(np.float64), axes=1)  # (K, 3, R), 2^-25
     mixed = _round_shift(mixed, 9)  # 2^-16
     planes = np.clip(_round_shift(mixed @ tables.rest.astype(np.float64), 10), -_LARGEST, _LARGEST)  # 2^-20
-    cubes = tables.own.astype(np.float64) @ planes.reshape(rank, -1)  # 2^-34
-    correction = _round_shift(cubes, 14).reshape(nodes, 3, nodes, nodes)
-    # Each channel's own axis comes first, and the two others follow in their order.
-    lattice = np.stack(
-        [correction[:, 0], correction[:, 1].swapaxes(0, 1), np.moveaxis(correction[:, 2], 0, 2)], axis=-1
-    ).astype(np.int64)
+    cubes = tables.own.astype(np.float64) @ planes.reshape(rank, -1)  # 2^-34, each channel's own axis first
+    cubes = _round_shift(cubes, 14).reshape(nodes, 3, nodes * nodes)
+    cubes += np.arange(nodes)[:, None, None] * float(ONE // (nodes - 1))
+    full = _rising(np.clip(cubes, 0, ONE, out=cubes).astype(np.int64)).reshape(nodes, 3, nodes, nodes)
+    # The two other axes follow in their order.
+    lattice = np.empty((nodes, nodes, nodes, 3), dtype=np.int64)
+    for channel in range(3):
+        lattice[..., channel] = np.moveaxis(full[:, channel], 0, channel)
+    if strength == 1024:
+        return lattice
     neutral = identity(nodes)
-    full = monotone(np.clip(neutral + lattice, 0, ONE))
-    return full if strength == 1024 else neutral + ((full - neutral) * strength + 512 >> 10)
+    return neutral + ((lattice - neutral) * strength + 512 >> 10)
 
 
 def identity(nodes: int) -> Integers:
@@ -120,17 +123,27 @@ def monotone(lattice: Integers) -> Integers:
     """
     result = np.empty_like(lattice)
     for channel in range(3):
-        values = lattice[..., channel]
-        above = np.maximum.accumulate(values, axis=channel)
-        below = np.flip(np.minimum.accumulate(np.flip(values, channel), axis=channel), channel)
-        result[..., channel] = (above + below) >> 1
+        own_first = np.moveaxis(lattice[..., channel], channel, 0)
+        result[..., channel] = np.moveaxis(_rising(own_first), 0, channel)
     return result
+
+
+def _rising(values: Integers) -> Integers:
+    """`monotone` along the first axis."""
+    above, below = values.copy(), values.copy()
+    for i in range(1, len(values)):  # three times as fast as accumulate(), which walks along the axis
+        np.maximum(above[i], above[i - 1], out=above[i])
+        np.minimum(below[-1 - i], below[-i], out=below[-1 - i])
+    above += below
+    above >>= 1
+    return above
 
 
 def _round_shift(values: NDArray[np.float64], bits: int) -> NDArray[np.float64]:
     """``round(values / 2^bits)``, half up; exact, since the values are integers below 2^53."""
-    rounded: NDArray[np.float64] = np.floor(values * 2.0**-bits + 0.5)
-    return rounded
+    rounded: NDArray[np.float64] = values * 2.0**-bits
+    rounded += 0.5
+    return np.floor(rounded, out=rounded)
 
 
 def _round_shift_integers(values: Integers, divisor: int) -> Integers:
