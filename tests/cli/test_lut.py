@@ -233,6 +233,17 @@ def test_a_negative_undoes_itself(capsys: Capture) -> None:
     assert "undone, largest error    0.00 levels" in capsys.readouterr().out
 
 
+def test_the_general_info_knows_tables(capsys: Capture) -> None:
+    assert main(["info", "shaped.cube", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["kind"], facts["title"], facts["nodes"], facts["curve samples"]) == (
+        "lookup table of colours",
+        "a shaper",
+        17,
+        5,
+    )
+
+
 def test_convert(capsys: Capture) -> None:
     assert lut("convert", "warm.cube", "same.cube") == 0
     assert capsys.readouterr().out == "warm.cube -> same.cube  17 nodes per axis, the same colours\n"

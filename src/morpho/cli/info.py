@@ -15,7 +15,7 @@ __all__ = ["info"]
 
 
 def info(file: str, /, *, json: bool = False) -> None:
-    """Say what a file is: an artefact's card, or a picture's properties.
+    """Say what a file is: an artefact's card, a picture's properties, or a lookup table's size.
 
     Args:
         file: a file, or the name of a shipped artefact such as hklut-s-x4.
@@ -33,7 +33,8 @@ def describe(file: str) -> dict[str, Any]:
 
     Raises:
         ArtifactError: it is a name and not that of an artefact, or the artefact is damaged.
-        InputError: the file is neither an artefact nor a picture.
+        LutError: it is a .cube file, and damaged.
+        InputError: the file is neither an artefact nor a lookup table nor a picture.
     """
     path = Path(file)
     if not path.exists() and path.name == file and not path.suffix:
@@ -42,6 +43,8 @@ def describe(file: str) -> dict[str, Any]:
         what = "is not a file" if path.exists() else "does not exist"
         raise InputError(f"{path} {what}: give a picture, an artefact, or a name that `morpho list` shows")
     size = {"file": str(path), "size": format_bytes(path.stat().st_size)}
+    if path.suffix.lower() == ".cube":
+        return size | _lookup_table(path)
     return size | (_artifact(path) if path.suffix == SUFFIX else _picture(path))
 
 
@@ -49,6 +52,19 @@ def _artifact(path: Path) -> dict[str, Any]:
     card: dict[str, Any] = jsonlib.loads(read_card(path).to_json())
     first = ("kind", "name", "version", "licence", "numbers", "recipe", "data", "seed", "commit")
     return {key: card[key] for key in first}
+
+
+def _lookup_table(path: Path) -> dict[str, Any]:
+    from morpho.luts import read
+
+    lut = read(path)
+    return {
+        "kind": "lookup table of colours",
+        "title": lut.title,
+        "nodes": lut.nodes,
+        "curve samples": None if lut.curves is None else len(lut.curves),
+        "more": "morpho lut info",
+    }
 
 
 def _picture(path: Path) -> dict[str, Any]:
