@@ -40,7 +40,8 @@ class Degradation:
 
     def __post_init__(self) -> None:
         deviations = (self.exposure[1], self.white_balance, self.tint, self.gamma)
-        if min(deviations) < 0 or min(*self.saturation, *self.contrast) <= 0:
+        factors = (*self.saturation, *self.contrast)
+        if not (all(value >= 0 for value in deviations) and all(value > 0 for value in factors)):
             raise InputError("a degradation needs positive factors and deviations that are not negative")
 
     def __call__(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
