@@ -121,6 +121,7 @@ def test_leniency_beyond_opencolorio(text: bytes, tmp_path: Path) -> None:
         ("TITLE", ""),
         ('# TITLE "in a comment" # x', "in a comment"),
         ("# TITLE of a chapter", ""),
+        ('TITLE "first"\n# TITLE "old"', "first"),
         ('TITLE "open', "open"),
     ],
 )
@@ -182,6 +183,9 @@ BAD = {
     f"LUT_3D_SIZE 2\n{CUBE2}": "line 2: LUT_3D_SIZE is there a second time, after line 1: remove one",
     bad("1 0 0", "1 0"): "line 3: a row has red, green and blue, but this one has 2 numbers",
     bad("1 0 0", "1 0 0 1"): "line 3: a row has red, green and blue, but this one has 4 numbers",
+    CUBE2.replace("\n", " 1\n").replace("2 1", "2"): (
+        "line 2: a row has red, green and blue, but this one has 4 numbers"
+    ),
     bad("1 0 0", "1 nan 0"): "line 3: 'nan' is no colour: the program that wrote it divided by zero",
     bad("0 0 0", "NaN 0 0"): "line 2: 'NaN' is no colour: the program that wrote it divided by zero",
     bad("1 0 0", "1 0 -inf"): "line 3: '-inf' is no colour: the program that wrote it divided by zero",
