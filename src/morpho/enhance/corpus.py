@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from morpho.errors import DataError
 from morpho.images import find_pictures, read_photo
 
-__all__ = ["Pair", "Photo", "drawn_pixels", "read_pairs", "rgb"]
+__all__ = ["Pair", "Photo", "drawn_pixels", "find_pairs", "read_pair", "read_pairs", "rgb"]
 
 Photo = NDArray[np.uint8]
 
@@ -26,11 +26,11 @@ class Pair:
     target: Photo
 
 
-def read_pairs(inputs: Path | str, targets: Path | str) -> list[Pair]:
-    """Read two folders whose pictures belong together by their names without suffix.
+def find_pairs(inputs: Path | str, targets: Path | str) -> list[tuple[Path, Path]]:
+    """Find the pictures of two folders that belong together by their names without suffix, in order of names.
 
     Raises:
-        DataError: a folder is missing or empty, a picture has no partner, or the sizes of a pair differ.
+        DataError: a folder is missing or empty, or a picture has no partner.
     """
     left, right = _by_stem(Path(inputs)), _by_stem(Path(targets))
     for mine, others, folder in ((left, right, targets), (right, left, inputs)):
@@ -40,12 +40,29 @@ def read_pairs(inputs: Path | str, targets: Path | str) -> list[Pair]:
                 f"{mine[alone[0]]} has no partner in {folder} ({len(alone)} such pictures): "
                 "pairs have the same name in both folders"
             )
-    pairs = [Pair(name, rgb(read_photo(left[name])), rgb(read_photo(right[name]))) for name in left]
-    for pair in pairs:
-        if pair.input.shape != pair.target.shape:
-            sizes = " and ".join(f"{p.shape[1]}x{p.shape[0]}" for p in (pair.input, pair.target))
-            raise DataError(f"the pictures called {pair.name} have the sizes {sizes}: a pair must match pixel by pixel")
-    return pairs
+    return [(left[name], right[name]) for name in left]
+
+
+def read_pair(input: Path, target: Path) -> Pair:
+    """Read a pair, without alpha; grey is tripled.
+
+    Raises:
+        DataError: a picture cannot be read or has 16 bits, or their sizes differ.
+    """
+    pair = Pair(input.stem, rgb(read_photo(input)), rgb(read_photo(target)))
+    if pair.input.shape != pair.target.shape:
+        sizes = " and ".join(f"{p.shape[1]}x{p.shape[0]}" for p in (pair.input, pair.target))
+        raise DataError(f"{input} and {target} have the sizes {sizes}: a pair must match pixel by pixel")
+    return pair
+
+
+def read_pairs(inputs: Path | str, targets: Path | str) -> list[Pair]:
+    """Read all pairs of two folders.
+
+    Raises:
+        DataError: as `find_pairs` and `read_pair`.
+    """
+    return [read_pair(*paths) for paths in find_pairs(inputs, targets)]
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
