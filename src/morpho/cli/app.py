@@ -54,6 +54,11 @@ VERBS = (
         "morpho.cli.eval_upscale:eval_upscale",
         "Measure PSNR and SSIM on a folder of pictures.",
     ),
+    Verb(
+        "eval enhance",
+        "morpho.cli.eval_enhance:eval_enhance",
+        "Measure PSNR, SSIM and CIEDE2000 on retouched pairs.",
+    ),
     Verb("bench upscale", "morpho.cli.bench_upscale:bench_upscale", "Time upscaling beside other ways."),
 )
 
