@@ -80,9 +80,11 @@ class Recipe:
     def __post_init__(self) -> None:
         if min(self.steps, self.batch, self.points) < 1 or self.pixels < self.points or self.pixels % 4:
             raise InputError("steps, batch, points must be at least 1, pixels no fewer than points, a multiple of four")
+        if self.objective not in ("undo", "retouch") or self.loss not in ("rmse", "published"):
+            raise InputError("the objective must be undo or retouch, the loss rmse or published")
         if not (self.learning_rate > 0 and 0 <= self.average < 1 and 0 <= self.share <= 1):
             raise InputError("learning_rate must be positive, average in 0..1 (1 excluded), share in 0..1")
-        if min(self.smoothness, self.monotony, self.anchor, self.stability) < 0:
+        if not all(value >= 0 for value in (self.smoothness, self.monotony, self.anchor, self.stability)):  # nor NaN
             raise InputError("weights of the loss must not be negative")
         if self.held_every < 0 or self.held_every == 1:
             raise InputError("held_every must be 0 (none) or at least 2")
@@ -126,6 +128,8 @@ def train(
     every: int = 500,
 ) -> Network:
     """Train and return the network; its `Network.tables` are the result.
+
+    Under ``torchrun`` only the first process measures, writes and returns it; the others return what they started with.
 
     Args:
         recipe: how.
