@@ -144,6 +144,12 @@ def test_video_range(tmp_path: Path) -> None:
     np.testing.assert_allclose(evaluate(read(saved(tmp_path, text)), colors), expected, atol=1e-8)
 
 
+def test_video_range_of_what_is_no_colour(tmp_path: Path) -> None:
+    path = saved(tmp_path, "LUT_1D_SIZE 2\nLUT_OUT_VIDEO_RANGE\n0 0 0\n1 1 999\n")
+    with pytest.raises(LutError, match=r"look\.cube: the curves holds values"):
+        read(path)
+
+
 def test_video_range_of_output_touches_the_last_table_only(tmp_path: Path) -> None:
     text = f"LUT_1D_SIZE 2\nLUT_3D_SIZE 2\nLUT_OUT_VIDEO_RANGE\n0 0 0\n1 1 1\n{ROWS8}"
     lut = read(saved(tmp_path, text))
@@ -176,9 +182,11 @@ BAD = {
     bad("2", ""): "line 1: LUT_3D_SIZE is followed by 0 words instead of 1: correct it",
     bad("2", "2 2 2"): "line 1: LUT_3D_SIZE is followed by 3 words instead of 1: correct it",
     "LUT_1D_SIZE 65537\n": "line 1: LUT_1D_SIZE is '65537', which is no whole number from 2 to 65536",
-    "LUT_2D_SIZE 2\n": "line 1: the keyword 'LUT_2D_SIZE' is unknown and may change the colours: convert the file",
+    "LUT_2D_SIZE 2\n": (
+        "line 1: the keyword 'LUT_2D_SIZE' is unknown and may change the colours: remove it if it does not"
+    ),
     f"domain_mid 1 1 1\n{CUBE2}": (
-        "line 1: the keyword 'DOMAIN_MID' is unknown and may change the colours: convert the file"
+        "line 1: the keyword 'DOMAIN_MID' is unknown and may change the colours: remove it if it does not"
     ),
     f"LUT_3D_SIZE 2\n{CUBE2}": "line 2: LUT_3D_SIZE is there a second time, after line 1: remove one",
     bad("1 0 0", "1 0"): "line 3: a row has red, green and blue, but this one has 2 numbers",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,25 @@ def test_a_table_without_a_title_is_called_as_its_file(tmp_path: Path) -> None:
         "orange",
         "sunset",
     ]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_is_read_as_a_cube(tmp_path: Path) -> None:
+    write(tmp_path / "a.cube", noise(4))
+    os.mkfifo(tmp_path / "pipe")
+    content = (tmp_path / "a.cube").read_bytes()
+    writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes(content))
+    writer.start()
+    lut = read(tmp_path / "pipe")
+    writer.join()
+    assert lut.nodes == 4
+
+
+@pytest.mark.parametrize("name", ["a.3dl", "a.icc", "a.txt"])
+def test_other_formats_are_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("0 512 1023\n")
+    with pytest.raises(LutError, match=f"{name} is no table that can be read: convert it to .cube"):
+        read(tmp_path / name)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ anywhere, Latin-1, keywords that say nothing about the numbers. It does not forg
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -107,13 +108,11 @@ def _opened(path: Path) -> Iterator[TextIO]:
     try:
         if path.is_dir():
             raise LutError(f"{path} is a folder: name a .cube file in it")
-        with path.open("rb") as binary:
-            mark = binary.read(2)
         if path.stat().st_size > _MOST_BYTES:
             raise LutError(f"{path} is over {_MOST_BYTES >> 30} GiB: no .cube file is as large as that")
-        wide = mark in (b"\xff\xfe", b"\xfe\xff")
-        with path.open(encoding="utf-16" if wide else "latin-1") as stream:
-            yield stream
+        with path.open("rb") as binary:  # once, because it may be a pipe
+            wide = binary.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff")
+            yield io.TextIOWrapper(binary, encoding="utf-16" if wide else "latin-1")
     except FileNotFoundError as error:
         raise LutError(f"{path} does not exist: check the path") from error
     except OSError as error:
@@ -160,7 +159,9 @@ def _keep(source: Source, header: _Header, keyword: str, words: list[str]) -> No
     """Check and keep a keyword's numbers; keywords of others say nothing about colours, unless they look so."""
     if keyword not in _KEYWORDS:
         if keyword.startswith(("LUT_", "DOMAIN_")):
-            source.refuse(f"the keyword {shown(keyword)} is unknown and may change the colours: convert the file")
+            source.refuse(
+                f"the keyword {shown(keyword)} is unknown and may change the colours: remove it if it does not"
+            )
         return
     if keyword in header.lines:
         source.refuse(f"{keyword} is there a second time, after line {header.lines[keyword]}: remove one")
@@ -186,7 +187,10 @@ def _assemble(source: Source, header: _Header, values: NDArray[np.float64]) -> L
     one, three = _domains(source, header)
     # Blue is the slowest in the file: its axis comes first, and goes last.
     lattice = np.ascontiguousarray(values[samples:].reshape(nodes, nodes, nodes, 3).transpose(2, 1, 0, 3))
-    return Lut(lattice if nodes else None, values[:samples] if samples else None, three, one, header.title)
+    try:
+        return Lut(lattice if nodes else None, values[:samples] if samples else None, three, one, header.title)
+    except InputError as error:  # values that only video range carries beyond what is a colour
+        raise LutError(f"{source.path}: {error}") from error
 
 
 def _domains(source: Source, header: _Header) -> tuple[Domain, Domain]:

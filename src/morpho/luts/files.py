@@ -22,19 +22,22 @@ def read(path: Path | str) -> Lut:
     """Read a table of colours.
 
     Args:
-        path: a ``.cube`` file of Adobe's or Resolve's dialect, or a Hald picture.
+        path: a ``.cube`` file of Adobe's or Resolve's dialect, or a Hald picture; what has no suffix, such as a
+            pipe, is taken for a ``.cube`` file.
 
     Returns:
         The table. One without a title gets the file's stem.
 
     Raises:
-        LutError: the file holds no table, in one sentence with the line.
+        LutError: the file holds no table, in one sentence with the line, or has another suffix.
         ImageError: the picture cannot be read.
 
     >>> read("no/such/look.cube")
     Traceback (most recent call last):
     morpho.errors.LutError: no/such/look.cube does not exist: check the path
     """
+    if Path(path).suffix.lower() not in (".cube", "", *SUFFIXES):
+        raise LutError(f"{path} is no table that can be read: convert it to .cube, or to a Hald picture")
     lut = hald.read(path) if is_picture(path) else cube.read(path)
     return lut if lut.title else replace(lut, title=Path(path).stem)
 
