@@ -165,25 +165,6 @@ def test_refuses_what_does_not_fit() -> None:
         reference.apply(image[..., 0], IntegerLut.of(Lut.identity(2), np.dtype(np.uint8)))
 
 
-def test_a_failure_in_another_thread_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    import threading
-
-    kernel = Kernel(IntegerLut.of(Lut.identity(2), np.dtype(np.uint8)))
-    caller = threading.current_thread()
-    started = threading.Event()
-
-    def fail(_kernel: Kernel, _image: Any, _out: Any) -> None:
-        if threading.current_thread() is caller:
-            assert started.wait(10)
-        else:
-            started.set()
-            raise MemoryError("too little")
-
-    monkeypatch.setattr(Kernel, "_run", fail)
-    with pytest.raises(MemoryError, match="too little"):
-        kernel(make_picture((100, 100, 3), np.uint8), threads=2, band=1000)
-
-
 def test_kept_code_needs_no_numba() -> None:
     code = (
         "import sys, numpy as np\n"

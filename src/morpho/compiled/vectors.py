@@ -15,7 +15,21 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-__all__ = ["I8", "I16", "I32", "I64", "call", "constant", "fill", "gather", "load", "shuffle", "store", "vector"]
+__all__ = [
+    "I8",
+    "I16",
+    "I32",
+    "I64",
+    "call",
+    "channels_of",
+    "constant",
+    "fill",
+    "gather",
+    "load",
+    "shuffle",
+    "store",
+    "vector",
+]
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 
@@ -56,6 +70,15 @@ def shuffle(builder: Any, first: Any, second: Any, order: Iterable[int]) -> Any:
     """Lanes of two vectors in any order; the second's are counted after the first's."""
     indices = list(order)
     return builder.shuffle_vector(first, second, ir.Constant(vector(I32, len(indices)), indices))
+
+
+def channels_of(builder: Any, image: Any, at: Any, count: int, pixels: int) -> list[Any]:
+    """The first three channels of ``pixels`` pixels from ``image[at]`` on, and the fourth where ``count`` is 4."""
+    kind = vector(image.type.pointee, pixels)
+    parts = [load(builder, image, builder.add(at, I64(pixels * i)), kind) for i in range(count)]
+    parts += parts[: 4 - count]
+    low, high = (shuffle(builder, parts[i], parts[i + 1], range(2 * pixels)) for i in (0, 2))
+    return [shuffle(builder, low, high, range(channel, count * pixels, count)) for channel in range(count)]
 
 
 def call(builder: Any, name: str, result: Any, *values: Any) -> Any:

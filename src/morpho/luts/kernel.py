@@ -1,15 +1,12 @@
 """Lookup tables at full speed: equal to :mod:`morpho.luts.reference`, byte for byte.
 
-This file brings tables into the form that the loops read, cuts the picture into bands and hands them to threads. The
-loops are in ``kernel_loops``, the vectors that they are made of in ``vectors``; ``native`` keeps them compiled, so that
-Numba is imported only where they have never run.
+This file brings tables into the form that the loops read. The loops are in ``kernel_loops``, the vectors that they are
+made of in ``vectors``; ``native`` keeps them compiled, so that Numba is imported only where they have never run.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -17,16 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morpho.compiled import native
+from morpho.compiled.bands import as_run, in_bands
 from morpho.errors import InputError
 from morpho.luts.integers import NODE_SCALE, IntegerLut
 from morpho.luts.kernel_layout import OFFSET_BITS, SPACE, STEP_BITS, Way
 from morpho.luts.reference import Interpolation
-from morpho.machine import cores
 
 __all__ = ["Kernel"]
-
-#: Pixels that a thread takes at a time, at least: fewer are done before another thread has started.
-SMALLEST_BAND = 1 << 16
 
 Pixels = NDArray[np.generic]
 
@@ -84,17 +78,13 @@ class Kernel:
         """
         self._check(image)
         result = _output(image, out)
-        workers = cores() if threads is None else threads
-        if workers < 1:
-            raise InputError(f"threads must be at least 1, not {workers}")
-        source, target = image, result
-        if image.flags.c_contiguous:  # then a row of pixels may end anywhere
-            source, target = (array.reshape(-1, 1, image.shape[2]) for array in (image, result))
-        # Four bands per thread: one that loses its core does not hold up the others.
-        pixels = source.shape[0] * source.shape[1]
-        rows = max(1, (band or max(SMALLEST_BAND, pixels // (4 * workers))) // source.shape[1])
-        bands = [(top, min(top + rows, len(source))) for top in range(0, len(source), rows)]
-        _share(bands, min(workers, len(bands)), lambda top, bottom: self._run(source[top:bottom], target[top:bottom]))
+        source = as_run(image)
+        target = result.reshape(source.shape)
+
+        def work(top: int, bottom: int) -> None:
+            self._run(source[top:bottom], target[top:bottom])
+
+        in_bands(source.shape[0], source.shape[1], work, threads=threads, band=band)
         return result
 
     def _check(self, image: Pixels) -> None:
@@ -146,24 +136,3 @@ def _output(image: Pixels, out: Pixels | None) -> Pixels:
     if np.may_share_memory(image, out) and (out.ctypes.data, out.strides) != (image.ctypes.data, image.strides):
         raise InputError("out must not overlap the image: give the image itself or another array")
     return out
-
-
-def _share(bands: list[tuple[int, int]], workers: int, run: Callable[[int, int], None]) -> None:
-    """Run all bands; the calling thread works, too, so that small pictures do not wait for another to start."""
-    waiting = deque(bands)
-
-    def work() -> None:
-        while True:
-            try:
-                band = waiting.popleft()
-            except IndexError:
-                return
-            run(*band)
-
-    if workers == 1:
-        return work()
-    with ThreadPoolExecutor(workers - 1) as pool:
-        others = [pool.submit(work) for _ in range(workers - 1)]
-        work()
-        for other in others:
-            other.result()

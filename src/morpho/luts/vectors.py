@@ -23,14 +23,28 @@ from typing import Any
 from numba import types
 
 from morpho.compiled.pointers import code, intrinsic
-from morpho.compiled.vectors import I8, I16, I32, I64, call, constant, fill, gather, load, shuffle, store, vector
+from morpho.compiled.vectors import (
+    I8,
+    I16,
+    I32,
+    I64,
+    call,
+    channels_of,
+    constant,
+    fill,
+    gather,
+    load,
+    shuffle,
+    store,
+    vector,
+)
 
 __all__ = ["PIXELS", "find_places", "look_up"]
 
 PIXELS = 32
 #: Of 32 pixels: those of even number, or the others; and half of those, whose nodes are gathered together.
 _HALF, _QUARTER = 16, 8
-_BYTES, _SHORTS, _WORDS = vector(I8, PIXELS), vector(I16, PIXELS), vector(I32, _HALF)
+_SHORTS, _WORDS = vector(I16, PIXELS), vector(I32, _HALF)
 _LOWER = 0xFFFF
 
 Builder = Any
@@ -46,11 +60,7 @@ def find_places(_context: Any, image: Any, at: Any, channels: Any, last: Any, pl
     count = channels.literal_value
 
     def emit(builder: Any, image: Any, at: Any, _channels: Any, last: Any, places: Any, index: Any, row: Any) -> None:
-        parts = [load(builder, image, builder.add(at, I64(PIXELS * i)), _BYTES) for i in range(count)]
-        parts += parts[: 4 - count]
-        low, high = (shuffle(builder, parts[i], parts[i + 1], range(2 * PIXELS)) for i in (0, 2))
-        for channel in range(3):
-            levels = shuffle(builder, low, high, [count * pixel + channel for pixel in range(PIXELS)])
+        for levels in channels_of(builder, image, at, count, PIXELS)[:3]:
             positions = builder.mul(builder.zext(levels, _SHORTS), fill(builder, _SHORTS, last))
             store(builder, places, index, positions)
             index = builder.add(index, row)
