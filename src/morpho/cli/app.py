@@ -60,6 +60,7 @@ VERBS = (
         "Measure PSNR, SSIM and CIEDE2000 on retouched pairs.",
     ),
     Verb("bench upscale", "morpho.cli.bench_upscale:bench_upscale", "Time upscaling beside other ways."),
+    Verb("bench enhance", "morpho.cli.bench_enhance:bench_enhance", "Time retouching, step by step and as a whole."),
 )
 
 #: The first words of two-word verbs.
