@@ -36,8 +36,8 @@ def count_colors(
         threads: how many threads to use; by default one per usable core.
 
     Returns:
-        ``msb``, of 4096: how many pixels have the index ``256 (R >> 4) + 16 (G >> 4) + (B >> 4)``; and ``lsb``: the same
-        of ``256 (R & 15) + 16 (G & 15) + (B & 15)``, or None where it is not wanted.
+        ``msb``, of 4096: how many pixels have the index ``256 (R >> 4) + 16 (G >> 4) + (B >> 4)``; and ``lsb``: how
+        many have ``256 (R & 15) + 16 (G & 15) + (B & 15)``, or None where it is not wanted.
 
     Raises:
         InputError: the array is no such picture.

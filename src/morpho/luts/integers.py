@@ -65,6 +65,11 @@ class IntegerLut:
         return cls(levels.shape[1] - 1, nothing, nothing, None, levels)
 
     @property
+    def fine(self) -> NDArray[np.int64]:
+        """The fractions in steps of ``2 ** -20`` of a cell, as trilinear interpolation takes them."""
+        return ((self.fractions << 20) + self.peak // 2) // self.peak
+
+    @property
     def in_range(self) -> bool:
         """Whether all nodes are colours from black to white, so that nothing is clipped."""
         return self.nodes is not None and self.nodes.min() >= 0 and self.nodes.max() <= self.peak * NODE_SCALE

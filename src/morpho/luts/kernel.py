@@ -27,7 +27,7 @@ Pixels = NDArray[np.generic]
 
 @cache
 def _run_function() -> Callable[..., None]:
-    names = ("kernel_loops", "kernel_layout", "vectors")
+    names = ("kernel_loops", "kernel_layout", "vectors", "vectors_wide")
     sources = tuple(Path(__file__).with_name(f"{name}.py") for name in names)
     return native.load("morpho.luts.kernel_loops", sources, pointers=8)
 
@@ -53,7 +53,8 @@ class Kernel:
             way, self._nodes = Way.NARROW if linear else Way.NARROW_CURVED, _short_lanes(lut.nodes)
         else:
             way = Way.WIDE if interpolation == "tetrahedral" else Way.TRILINEAR
-            count, self._words, self._nodes = len(lut.nodes), _words(lut), _long_lanes(lut.nodes)
+            fractions = lut.fractions if interpolation == "tetrahedral" else lut.fine
+            count, self._words, self._nodes = len(lut.nodes), _words(lut, fractions), _long_lanes(lut.nodes)
         self._geometry = (int(way), int(deep), len(self._words), count)
         self._tables = tuple(table.ctypes.data for table in (self._words, self._nodes))
 
@@ -103,12 +104,12 @@ class Kernel:
         _run_function()(source, source, target, target, *self._tables, geometry.ctypes.data, space.ctypes.data)
 
 
-def _words(lut: IntegerLut) -> NDArray[np.uint64]:
+def _words(lut: IntegerLut, fractions: NDArray[np.int64]) -> NDArray[np.uint64]:
     """For each channel and level: fraction, step and offset, from the highest bits down."""
     assert lut.nodes is not None
     count = len(lut.nodes)
     steps = np.array([[count * count], [count], [1]], dtype=np.int64)
-    words = (lut.fractions << (OFFSET_BITS + STEP_BITS)) | (steps << OFFSET_BITS) | (steps * lut.cells)
+    words = (fractions << (OFFSET_BITS + STEP_BITS)) | (steps << OFFSET_BITS) | (steps * lut.cells)
     return words.astype(np.uint64)
 
 

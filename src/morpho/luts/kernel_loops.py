@@ -23,6 +23,7 @@ from numba import int32, int64, intp, types, uint8, uint16, uint64
 from morpho.compiled.pointers import OPTIONS, cast, jit
 from morpho.luts.kernel_layout import BLOCK, OFFSET_BITS, ROWS, STEP_BITS, Way
 from morpho.luts.vectors import PIXELS, find_places, look_up
+from morpho.luts.vectors_wide import blend, blend_cube
 
 __all__ = ["build"]
 
@@ -64,15 +65,21 @@ def run(image8, image16, out8, out16, words, nodes, geometry, space):
 
 @jit
 def _levels(image, out, words, levels, looked_up, count, channels):
-    for i in range(count):
-        for c in range(channels):
-            at = i * channels + c
-            out[at] = words[c * levels + intp(image[at])] if c < looked_up else image[at]
+    if looked_up == 3:
+        for i in range(count):
+            at = i * channels
+            out[at] = words[intp(image[at])]
+            out[at + 1] = words[levels + intp(image[at + 1])]
+            out[at + 2] = words[2 * levels + intp(image[at + 2])]
+    else:
+        for i in range(count):
+            out[i * channels] = words[intp(image[i * channels])]
+    _copy_rest(image, out, 0, count, channels, looked_up)
 
 
 @jit
-def _copy_rest(image, out, first, count, channels):
-    for c in range(3, channels):
+def _copy_rest(image, out, first, count, channels, done):
+    for c in range(done, channels):
         for i in range(first, first + count):
             out[i * channels + c] = image[i * channels + c]
 
@@ -160,13 +167,6 @@ def _look_up_many(places, nodes, axis, image, out, first, size, channels, spare)
 
 
 @jit
-def _clip(value, divisor, peak):
-    """The rounded quotient, from 0 to ``peak``."""
-    value = min(max(value + divisor // 2, 0), divisor * peak)
-    return uint64(value) // uint64(divisor)
-
-
-@jit
 def _wide(image, out, words, nodes, axis, peak, count, channels, space):
     total = axis * axis + axis + 1
     first = 0
@@ -174,40 +174,18 @@ def _wide(image, out, words, nodes, axis, peak, count, channels, space):
         size = min(BLOCK, count - first)
         _place(image, words, peak + 1, first, size, channels, total, space)
         for i in range(size):
-            f1, f2, f3 = int64(space[3 * BLOCK + i]), int64(space[4 * BLOCK + i]), int64(space[5 * BLOCK + i])
-            corner, second, third = 4 * intp(space[i]), 4 * intp(space[BLOCK + i]), 4 * intp(space[2 * BLOCK + i])
-            at = (first + i) * channels
-            for c in range(3):
-                value = (
-                    nodes[corner + c] * (peak - f1)
-                    + nodes[second + c] * (f1 - f2)
-                    + nodes[third + c] * (f2 - f3)
-                    + nodes[corner + 4 * total + c] * f3
-                )
-                out[at + c] = _clip(value, 32 * peak, peak)
-        _copy_rest(image, out, first, size, channels)
+            blend(nodes, space + i, space + (3 * BLOCK + i), BLOCK, total, peak, out, (first + i) * channels)
+        _copy_rest(image, out, first, size, channels, 3)
         first += BLOCK
 
 
 @jit
 def _trilinear(image, out, words, nodes, axis, peak, count, channels):
-    along_red, along_green = 4 * axis * axis, 4 * axis
     for i in range(count):
         at = i * channels
         red, green = words[intp(image[at])], words[peak + 1 + intp(image[at + 1])]
         blue = words[2 * (peak + 1) + intp(image[at + 2])]
-        corner = 4 * int64((red + green + blue) & _OFFSET_MASK)
-        r, g, b = int64(red >> _FRACTION_SHIFT), int64(green >> _FRACTION_SHIFT), int64(blue >> _FRACTION_SHIFT)
-        for c in range(3):
-            near = _face(nodes, corner + c, along_green, g, b, peak)
-            far = _face(nodes, corner + along_red + c, along_green, g, b, peak)
-            out[at + c] = _clip(near * (peak - r) + far * r, peak * peak, peak)
-    _copy_rest(image, out, 0, count, channels)
-
-
-@jit
-def _face(nodes, at, along_green, green, blue, peak):
-    """Between four nodes, in parts of a level."""
-    low = nodes[at] * (peak - blue) + nodes[at + 4] * blue
-    high = nodes[at + along_green] * (peak - blue) + nodes[at + along_green + 4] * blue
-    return (low * (peak - green) + high * green + 16 * peak) // (32 * peak)
+        corner = intp((red + green + blue) & _OFFSET_MASK)
+        parts = intp(red >> _FRACTION_SHIFT), intp(green >> _FRACTION_SHIFT), intp(blue >> _FRACTION_SHIFT)
+        blend_cube(nodes, corner, axis, parts[0], parts[1], parts[2], peak, out, at)
+    _copy_rest(image, out, 0, count, channels, 3)

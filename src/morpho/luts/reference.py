@@ -6,10 +6,11 @@ All in integers: `morpho.luts.integers` says what cells, fractions and nodes are
   one step along the axis of ``f1``, a second one along that of ``f2``, and the cell's last node. Their weights are
   ``P - f1``, ``f1 - f2``, ``f2 - f3`` and ``f3``, which sum to ``P``. The result is ``(S + 16 P) // (32 P)`` for the
   weighted sum ``S``. Equal fractions give the same sum in either order.
-* **Trilinear**. Along blue and then green, ``n0 (P - f) + n1 f``; that, divided by ``32 P`` and rounded, is a colour
-  in ``P``-ths of a level; the same along red, divided by ``P P`` and rounded.
+* **Trilinear**. With the fractions ``f`` in steps of ``2 ** -20`` of a cell: along blue, ``n0 (2 ** 20 - f) + n1 f``,
+  cut by 14 bits; the same of the results along green, cut by 20 bits; and along red, rounded to a multiple of
+  ``2 ** 31``, which is a level.
 
-Results are clipped to ``0..P``. Divisions round down, after half the divisor was added.
+Results are clipped to ``0..P``. Divisions and cuts round down.
 """
 
 from __future__ import annotations
@@ -85,14 +86,15 @@ def _tetrahedral(pixels: NDArray[np.generic], lut: IntegerLut) -> Integers:
 
 def _trilinear(pixels: NDArray[np.generic], lut: IntegerLut) -> Integers:
     assert lut.nodes is not None
-    nodes, unit = lut.nodes.astype(np.int64), lut.peak * NODE_SCALE
-    (r, g, b), (red, green, blue) = _place(pixels, lut)
+    nodes, fine = lut.nodes.astype(np.int64), lut.fine
+    r, g, b = (lut.cells[c, pixels[c]] for c in range(3))
+    red, green, blue = (fine[c, pixels[c]][:, None] for c in range(3))
 
     def between(low: Integers, high: Integers, fraction: Integers) -> Integers:
-        return low * (lut.peak - fraction[:, None]) + high * fraction[:, None]
+        return low * (2**20 - fraction) + high * fraction
 
     faces = []
     for i in (0, 1):
-        edges = [between(nodes[r + i, g + j, b], nodes[r + i, g + j, b + 1], blue) for j in (0, 1)]
-        faces.append((between(edges[0], edges[1], green) + unit // 2) // unit)
-    return (between(faces[0], faces[1], red) + lut.peak**2 // 2) // lut.peak**2
+        edges = [between(nodes[r + i, g + j, b], nodes[r + i, g + j, b + 1], blue) >> 14 for j in (0, 1)]
+        faces.append(between(edges[0], edges[1], green) >> 20)
+    return (between(faces[0], faces[1], red) + 2**30) >> 31
