@@ -44,7 +44,7 @@ VERBS = (
     Verb("info", "morpho.cli.info:info", "Say what a file is: an artefact's card, a picture's properties."),
     Verb("check", "morpho.cli.check:check", "Report versions, processor, GPU, caches of this installation."),
     Verb("cite", "morpho.cli.cite:cite", "Print the BibTeX of the papers behind the verbs."),
-    Verb("demo", "morpho.cli.demo:demo", "Upscale a photograph that is shipped, and time it."),
+    Verb("demo", "morpho.cli.demo:demo", "Retouch and upscale a photograph that is shipped, and time it."),
     Verb("train upscale", "morpho.cli.train_upscale:train_upscale", "Make upscaling tables from photographs."),
     Verb(
         "train enhance", "morpho.cli.train_enhance:train_enhance", "Make retouching tables from photographs or pairs."

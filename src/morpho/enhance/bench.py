@@ -26,7 +26,7 @@ Photo = NDArray[np.uint8]
 SIZES = ((3840, 2160), (4000, 3000))
 
 
-def timings(enhancer: Enhancer, image: Photo, *, threads: int, runs: int = 15) -> list[Timing]:
+def timings(enhancer: Enhancer, image: Photo, *, threads: int, runs: int = 15, steps: bool = True) -> list[Timing]:
     """Time the steps of retouching, the whole of it, and Pillow's autocontrast.
 
     The predictor is the histogram of the picture's colours and what the tables make of it; how long the tables take
@@ -38,8 +38,10 @@ def timings(enhancer: Enhancer, image: Photo, *, threads: int, runs: int = 15) -
         image: ``(H, W, 3)`` uint8.
         threads: for the ways that can use them; those are timed with one thread, too.
         runs: how many are counted.
+        steps: whether to time the steps, too, or only the whole.
     """
-    return time_in_turn(dict(_ways(enhancer, image, threads)), runs)
+    ways = dict(_steps(enhancer, image, threads)) if steps else {}
+    return time_in_turn({**ways, **dict(_whole(enhancer, image, threads))}, runs)
 
 
 def cold_command(image: Photo, *, model: str = "icelut", runs: int = 5) -> dict[str, float]:
@@ -47,7 +49,7 @@ def cold_command(image: Photo, *, model: str = "icelut", runs: int = 5) -> dict[
     return timing.cold_command(image, ["enhance", "-m", model], runs=runs)
 
 
-def _ways(enhancer: Enhancer, image: Photo, threads: int) -> Iterator[tuple[str, Way]]:
+def _steps(enhancer: Enhancer, image: Photo, threads: int) -> Iterator[tuple[str, Way]]:
     tables = enhancer.tables
     msb, lsb = count_colors(image, low=tables.lsb is not None)
     look, out = enhancer.lut(image), np.empty_like(image)
@@ -59,7 +61,10 @@ def _ways(enhancer: Enhancer, image: Photo, threads: int) -> Iterator[tuple[str,
     for count in counts:
         engine = partial(Engine(look, threads=count), image, out=out)
         yield f"look applied, {threads_in_words(count)}", (count, engine)
-    for count in counts:
+
+
+def _whole(enhancer: Enhancer, image: Photo, threads: int) -> Iterator[tuple[str, Way]]:
+    for count in sorted({threads, 1}, reverse=True):
         whole = partial(replace(enhancer, threads=count), image)
         yield f"morpho {enhancer.card.name}, {threads_in_words(count)}", (count, whole)
     yield "Pillow autocontrast", (1, partial(autocontrast, image))
