@@ -180,7 +180,8 @@ def damaged(tmp_path: Path) -> list[bytes]:
     content = (tmp_path / "checkpoint.pt").read_bytes()
     other = tmp_path / "other.pt"
     contents = [b"", b"hello", b"PK\3\4 hello", content[:-1000], content[: len(content) // 2]]
-    for state in ([1, 2], {"recipe": {}}, {"best_state": {}}, torch.zeros(3)):
+    states: list[Any] = [[1, 2], {"recipe": {}}, {"best_state": {}}, torch.zeros(3)]
+    for state in states:
         torch.save(state, other)
         contents.append(other.read_bytes())
     return contents
@@ -214,5 +215,5 @@ def test_the_weights_of_another_run(tmp_path: Path) -> None:
             load_weights(tmp_path / "checkpoint.pt", other)
     with pytest.raises(ArtifactError, match=r"nothing\.pt cannot be read \(No such file"):
         load_weights(tmp_path / "nothing.pt", model)
-    with pytest.raises(ArtifactError, match="cannot be read|is damaged"):
+    with pytest.raises(ArtifactError, match=r"cannot be read|is damaged"):
         load_weights(tmp_path, model)
