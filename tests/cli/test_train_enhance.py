@@ -81,7 +81,7 @@ def sources(data: Path, kind: str) -> list[str]:
 )
 def test_a_file_that_retouches(data: Path, capsys: Capture, kind: str, described: list[str]) -> None:
     words = [*sources(data, kind), "-o", "new/mine.safetensors", "--device", "cpu"]
-    assert train(*words, "--seed", "7", "--steps", "4", "--learning-rate", "0.3") == 0
+    assert train(*words, "--seed", "7", "--steps", "20", "--learning-rate", "0.03") == 0
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("morpho: new/mine.safetensors: tables of ")
@@ -92,13 +92,13 @@ def test_a_file_that_retouches(data: Path, capsys: Capture, kind: str, described
     assert (card.kind, card.name, card.seed, card.licence) == ("enhance", "mine", 7, "Apache-2.0")
     assert card.data == described
     recipe = card.recipe
-    assert (recipe["recipe"], recipe["steps"], recipe["learning_rate"]) == ("default", 4, 0.3)
+    assert (recipe["recipe"], recipe["steps"], recipe["learning_rate"]) == ("default", 20, 0.03)
     assert recipe["shape"]["widths"] == [8]
     assert recipe["degradation"]["saturation"] == [0.55, 1.1]
     assert "from" not in recipe
     assert Card.from_json(card.to_json()) == card
     (line,) = (json.loads(line) for line in Path("new/mine.run/log.jsonl").read_text().splitlines())
-    assert line["step"] == 4
+    assert line["step"] == 20
     assert ("held_psnr" in line) == (kind != "pairs")
     assert sorted(path.name for path in Path("new").iterdir()) == ["mine.run", "mine.safetensors"]
 
@@ -111,7 +111,7 @@ def test_several_folders_of_photos(data: Path, tmp_path: Path) -> None:
 
 
 def test_refine_goes_on_from_a_run(data: Path) -> None:
-    assert train(*sources(data, "photos"), "-o", "first.safetensors", "--steps", "4", "--learning-rate", "0.3") == 0
+    assert train(*sources(data, "photos"), "-o", "first.safetensors", "--steps", "20", "--learning-rate", "0.03") == 0
     words = [*sources(data, "both"), "--recipe", "refine", "-o", "mine.safetensors"]
     still = ["--from", "first.run/checkpoint.pt", "--learning-rate", "1e-12", "--share", "0.5"]
     assert train(*words, *still) == 0
