@@ -104,6 +104,20 @@ def test_metadata_are_kept_unless_stripped() -> None:
         assert "icc_profile" not in image.info
 
 
+def test_threads_follow_the_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = []
+
+    def run(plan: Any, enhancer: Enhancer, options: Any, **others: Any) -> int:
+        used.append(enhancer.threads)
+        return 0
+
+    monkeypatch.setattr("morpho.cli.photos.run", run)
+    put("dog.png", photo(3, 3, 3))
+    for words in (["cat.png"], ["cat.png", "dog.png", "--workers", "2"], ["cat.png", "--threads", "3"]):
+        assert enhance(*words) == 0
+    assert used == [None, 1, 3]
+
+
 # --- kinds of pictures ---
 
 

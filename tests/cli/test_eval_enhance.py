@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from morpho.cli.app import main
+from morpho.cli.eval_enhance import Control
 from morpho.enhance import Enhancer
 from morpho.enhance.controls import CONTROLS
 from morpho.enhance.evaluate import evaluate
@@ -53,6 +55,10 @@ def test_which_tables(capsys: Capture) -> None:
     assert measured(capsys, "in", "out", "-m", "gentle") == gentle
     assert measured(capsys, "in", "out", "--tables", "weights/gentle.safetensors") == gentle
     assert measured(capsys, "in", "out") != gentle
+
+
+def test_all_controls_can_be_asked_for() -> None:
+    assert get_args(Control) == tuple(CONTROLS)
 
 
 @pytest.mark.parametrize("method", CONTROLS)

@@ -31,7 +31,7 @@ WIDE = {
     "power": matrix_profile(ADOBE, parametric(0, 2.0)),
     "power from a point": matrix_profile(P3, parametric(1, 2.0, 1.1, -0.1)),
     "power and offset": matrix_profile(P3, parametric(2, 2.0, 0.9, 0.05, 0.01)),
-    "all seven": matrix_profile(P3, parametric(4, 2.4, 0.93, 0.055 / 1.055, 1 / 12.92, 0.04045, 0.01, 0.01)),
+    "all seven": matrix_profile(P3, parametric(4, 2.4, 0.93, 0.052, 0.1, 0.04, 0.02, 0.01907)),
     "three curves": matrix_profile(SRGB, [gamma(1.8), gamma(2.2), gamma(2.6)]),
 }
 
@@ -125,6 +125,16 @@ def test_grey_pixels_in_an_rgb_profile_are_equal_channels() -> None:
     assert to_srgb(whole) is whole  # its curve is that of sRGB
 
 
+def test_grey_pixels_get_the_luminance_of_an_rgb_profile() -> None:
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
+    color = to_srgb(picture(levels.repeat(3, axis=2), WIDE["three curves"])).pixels
+    light = np.where(color > 10, ((color / 255 + 0.055) / 1.055) ** 2.4, color / 255 / 12.92) @ [0.2126, 0.7152, 0.0722]
+    expected = 255 * np.where(light > 0.0031308, 1.055 * light ** (1 / 2.4) - 0.055, 12.92 * light)
+    found = to_srgb(picture(levels, WIDE["three curves"])).pixels
+    assert np.abs(found[..., 0] - expected).max() < 2
+    assert np.ptp(color.astype(int), axis=2).max() > 20
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 @pytest.mark.parametrize("channels", [2, 4])
 def test_alpha_is_untouched(channels: int, dtype: str) -> None:
@@ -144,8 +154,10 @@ def test_srgb_in_effect_is_left_alone(dtype: str) -> None:
     for icc in (None, srgb_profile(), matrix_profile(SRGB, SRGB_CURVE), matrix_profile(SRGB, profiles.curve(sampled))):
         whole = picture(noise(9, 9, 3, dtype=dtype), icc)
         assert to_srgb(whole) is whole
-    near = picture(noise(9, 9, 3, dtype=dtype), matrix_profile(SRGB, gamma(2.2)))
-    assert to_srgb(near) is not near
+    for exponent, unchanged in ((2.41, True), (2.36, False), (2.46, False)):  # one level, two levels
+        curve = parametric(3, exponent, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+        near = picture(noise(9, 9, 3, dtype=dtype), matrix_profile(SRGB, curve))
+        assert (to_srgb(near) is near) == unchanged
 
 
 def test_what_was_converted_is_not_converted_again() -> None:
