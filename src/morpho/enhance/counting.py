@@ -57,9 +57,10 @@ def count_colors(
             f"not {pixels.dtype} {pixels.shape}"
         )
     source, totals = as_run(pixels), list[Counts]()
+    run = _run_function()  # here, so that no two threads compile it
 
     def work(top: int, bottom: int) -> None:
-        totals.append(_count(source[top:bottom], low))
+        totals.append(_count(run, source[top:bottom], low))
 
     in_bands(source.shape[0], source.shape[1], work, threads=threads)
     msb, lsb = sum(totals[1:], start=totals[0])[:, : BINS - 1]
@@ -72,11 +73,11 @@ def _run_function() -> Callable[..., None]:
     return native.load("morpho.enhance.counting_loops", sources, pointers=5)
 
 
-def _count(pixels: NDArray[np.generic], low: bool) -> Counts:
+def _count(run: Callable[..., None], pixels: NDArray[np.generic], low: bool) -> Counts:
     pixels = np.require(pixels, requirements=["C", "A"])  # copies only what is not so
     height, width, channels = pixels.shape
     geometry = np.array([height * width, channels, pixels.itemsize > 1, low], dtype=np.int64)
     totals, space = np.zeros((2, BINS), dtype=np.int64), np.zeros(SPACE, dtype=np.uint16)
     addresses = (array.ctypes.data for array in (pixels, pixels, geometry, totals, space))
-    _run_function()(*addresses)
+    run(*addresses)
     return totals

@@ -81,9 +81,10 @@ class Kernel:
         result = _output(image, out)
         source = as_run(image)
         target = result.reshape(source.shape)
+        run = _run_function()  # here, so that no two threads compile it
 
         def work(top: int, bottom: int) -> None:
-            self._run(source[top:bottom], target[top:bottom])
+            self._run(run, source[top:bottom], target[top:bottom])
 
         in_bands(source.shape[0], source.shape[1], work, threads=threads, band=band)
         return result
@@ -96,12 +97,12 @@ class Kernel:
                 f"not {image.dtype} {image.shape}"
             )
 
-    def _run(self, image: Pixels, out: Pixels) -> None:
+    def _run(self, run: Callable[..., None], image: Pixels, out: Pixels) -> None:
         pixels = np.require(image, requirements=["C", "A"])  # copies only what is not so
         size = (pixels.shape[0] * pixels.shape[1], pixels.shape[2])
         geometry, space = np.array([*self._geometry, *size], dtype=np.int64), np.zeros(SPACE, dtype=np.int32)
         source, target = pixels.ctypes.data, out.ctypes.data
-        _run_function()(source, source, target, target, *self._tables, geometry.ctypes.data, space.ctypes.data)
+        run(source, source, target, target, *self._tables, geometry.ctypes.data, space.ctypes.data)
 
 
 def _words(lut: IntegerLut, fractions: NDArray[np.int64]) -> NDArray[np.uint64]:
