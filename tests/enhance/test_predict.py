@@ -218,7 +218,7 @@ def in_pythons_integers(tables: Tables, chosen: Integers) -> Any:
     return np.clip(result, 0, ONE).astype(np.int64)
 
 
-@pytest.mark.parametrize("kind", ["least", "greatest", "signs", "ends"])
+@pytest.mark.parametrize("kind", ["least", "greatest", "signs", "ends", "rest", "own"])
 def test_the_largest_tables_do_not_overflow(kind: str) -> None:
     """As many bases and functions as a file may have, each entry at an end of its type."""
     rng = np.random.default_rng(3)
@@ -231,6 +231,18 @@ def test_the_largest_tables_do_not_overflow(kind: str) -> None:
         tables.mix[:] = tables.mix[:, :1, :1]
         tables.rest[:] = np.where(tables.mix[0, 0, 0, :, None] > 0, 2**15 - 1, -(2**15))
     chosen = weights(tables, np.zeros(64, np.int64))
+    if kind in ("rest", "own"):  # large terms that all but cancel: their last bits count
+        tables.mix[:] = rng.integers(-(2**15), 2**15, tables.mix.shape)
+        tables.rest[:], tables.own[:] = (
+            rng.integers(-99, 100, tables.rest.shape),
+            rng.integers(-(2**14), 2**14, (3, 64)),
+        )
+        chosen = rng.integers(-(2**20), 2**20, 64)
+    if kind == "rest":
+        tables.mix[..., 1::2], tables.rest[1::2] = tables.mix[..., ::2] ^ 1, -10 * tables.rest[::2]
+        tables.rest[::2] *= 10
+    if kind == "own":
+        tables.mix[:, 1::2], tables.own[:, 1::2] = tables.mix[:, ::2] ^ 1, -tables.own[:, ::2]
     if kind in ("least", "ends"):
         chosen = np.full(64, -(2**20))
     found = fuse(tables, chosen)
