@@ -199,6 +199,12 @@ def trained(folder: Path, recipe: Recipe, **data: Any) -> Tables:
     return train(recipe, folder=folder, device="cpu", **data).tables()
 
 
+def test_pairs_are_not_left_out_in_silence(tmp_path: Path) -> None:
+    pairs = [Pair("a", PHOTOS[0], PHOTOS[0])]
+    with pytest.raises(InputError, match="a share of 0.01 of 4 pictures is no pair: raise share or batch"):
+        trained(tmp_path, quick(share=0.01, batch=4), photos=PHOTOS, pairs=pairs)
+
+
 def test_the_share_of_pairs(tmp_path: Path) -> None:
     """With none of them it is as if there were none, with nothing else as if there were no photos."""
     pairs = twice_as_bright(range(3))

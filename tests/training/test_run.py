@@ -180,7 +180,7 @@ def damaged(tmp_path: Path) -> list[bytes]:
     content = (tmp_path / "checkpoint.pt").read_bytes()
     other = tmp_path / "other.pt"
     contents = [b"", b"hello", b"PK\3\4 hello", content[:-1000], content[: len(content) // 2]]
-    states: list[Any] = [[1, 2], {"recipe": {}}, {"best_state": {}}, torch.zeros(3)]
+    states: list[Any] = [[1, 2], {"recipe": {}}, {"recipe": {}, "best_state": {}}, torch.zeros(3)]
     for state in states:
         torch.save(state, other)
         contents.append(other.read_bytes())

@@ -205,6 +205,8 @@ class _Draw:
         self.recipe, self.photos, self.pairs = recipe, photos, pairs
         share = recipe.share if photos and pairs else float(bool(pairs))
         self.paired = round(share * recipe.batch)
+        if share and not self.paired:
+            raise InputError(f"a share of {share} of {recipe.batch} pictures is no pair: raise share or batch")
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         recipe = self.recipe

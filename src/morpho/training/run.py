@@ -24,6 +24,10 @@ __all__ = ["Plan", "Run", "load_weights"]
 Model = TypeVar("Model", bound=nn.Module)
 
 
+#: What a checkpoint holds.
+_STATE = {"recipe", "model", "mean", "optimizer", "step", "best", "best_state"}
+
+
 class Plan(Protocol):
     """What a run must know of a recipe, which is a frozen dataclass."""
 
@@ -176,7 +180,9 @@ def load_weights(checkpoint: Path | str, model: nn.Module) -> None:
 def _read(path: Path, remedy: str) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        state["recipe"], state["best_state"]
+        missing = _STATE - set(state)
+        if missing:
+            raise KeyError(min(missing))
     except FileNotFoundError as error:
         raise ArtifactError(f"{path} cannot be read ({error.strerror}): {remedy}") from error
     except Exception as error:  # torch raises half a dozen types on damaged files
