@@ -75,8 +75,8 @@ def sources(data: Path, kind: str) -> list[str]:
     ("kind", "described"),
     [
         ("photos", ["holiday (4 photographs)"]),
-        ("pairs", ["raw (3 photographs)", "expert (3 photographs)"]),
-        ("both", ["holiday (4 photographs)", "raw (3 photographs)", "expert (3 photographs)"]),
+        ("pairs", ["{data}/raw and expert (3 pairs)"]),
+        ("both", ["holiday (4 photographs)", "{data}/raw and expert (3 pairs)"]),
     ],
 )
 def test_a_file_that_retouches(data: Path, capsys: Capture, kind: str, described: list[str]) -> None:
@@ -90,7 +90,7 @@ def test_a_file_that_retouches(data: Path, capsys: Capture, kind: str, described
     assert (enhancer(photo(0)) != photo(0)).any()
     card = enhancer.card
     assert (card.kind, card.name, card.seed, card.licence) == ("enhance", "mine", 7, "Apache-2.0")
-    assert card.data == described
+    assert card.data == [line.format(data=data.name) for line in described]
     recipe = card.recipe
     assert (recipe["recipe"], recipe["steps"], recipe["learning_rate"]) == ("default", 20, 0.03)
     assert recipe["shape"]["widths"] == [8]

@@ -13,7 +13,7 @@ from morpho.console import format_bytes, format_seconds, note
 from morpho.enhance import files
 from morpho.enhance.corpus import read_pairs, rgb
 from morpho.errors import InputError, require
-from morpho.images import read_photos
+from morpho.images import find_pictures, read_photos
 from morpho.records import Stopwatch
 
 __all__ = ["RecipeOptions", "train_enhance"]
@@ -102,6 +102,9 @@ def train_enhance(
         return
     tables = network.tables()
     described = {"recipe": recipe, **plain(chosen), **({"from": str(start)} if start else {})}
-    data = described_folders([*(photos or ()), *(pairs or ())])
+    data = described_folders(photos or ())
+    if pairs is not None:
+        inputs, targets = (folder.resolve() for folder in pairs)
+        data.append(f"{inputs.parent.name}/{inputs.name} and {targets.name} ({len(find_pictures(inputs))} pairs)")
     files.save(output, tables, new_card(files.KIND, output, described, data, {}), overwrite=overwrite)
     note(f"{output}: tables of {format_bytes(tables.nbytes)}, {format_seconds(watch.seconds)}")
