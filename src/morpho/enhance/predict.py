@@ -5,7 +5,7 @@ Let ``c`` count the picture's 12-bit colours, P pixels in all.
     mean feature   f = sum_i c[i] T[i] / P, over both nibbles' tables         in 1/256 of a table's unit
     weights        w = sum_g G_g(f[2g], f[2g + 1])                            bilinear between a table's entries
     lattice        V_c = identity + sum_n w_n (own . mix_nc . rest)           per output channel c
-    look           V clamped to 0..1, and made to rise along its own axis
+    look           V clamped to 0..1, and made to rise along its own axis and along the greys
 
 The paper computes ``f`` on a thumbnail of 32 x 32 pixels. It is a mean over pixels, and a colour has but 4096 values:
 the histogram of the whole picture gives it exactly, and without the noise of sampling.
@@ -81,7 +81,7 @@ def weights(tables: Tables, features: Integers) -> Integers:
 
 
 def fuse(tables: Tables, chosen: Integers, *, strength: int = 1024) -> Integers:
-    """The lattice of a picture: clamped to 0..1 and rising along each channel's own axis.
+    """The lattice of a picture: clamped to 0..1, rising along each channel's own axis and along the greys.
 
     Args:
         tables: the tables.
@@ -98,11 +98,12 @@ def fuse(tables: Tables, chosen: Integers, *, strength: int = 1024) -> Integers:
     cubes = tables.own.astype(np.float64) @ planes.reshape(rank, -1)  # 2^-34, each channel's own axis first
     cubes = _round_shift(cubes, 14).reshape(nodes, 3, nodes * nodes)
     cubes += np.arange(nodes)[:, None, None] * float(ONE // (nodes - 1))
-    full = _rising(np.clip(cubes, 0, ONE, out=cubes).astype(np.int64)).reshape(nodes, 3, nodes, nodes)
+    clamped = np.clip(cubes, 0, ONE, out=cubes).astype(np.int64).reshape(nodes, 3, nodes, nodes)
     # The two other axes follow in their order.
+    full = _rising(np.moveaxis(clamped, 1, 3))
     lattice = np.empty((nodes, nodes, nodes, 3), dtype=np.int64)
     for channel in range(3):
-        lattice[..., channel] = np.moveaxis(full[:, channel], 0, channel)
+        lattice[..., channel] = np.moveaxis(full[..., channel], 0, channel)
     if strength == 1024:
         return lattice
     neutral = identity(nodes)
@@ -116,7 +117,7 @@ def identity(nodes: int) -> Integers:
 
 
 def monotone(lattice: Integers) -> Integers:
-    """Make every output channel rise (or stay) along its own input axis.
+    """Make every output channel rise (or stay) along its own input axis, and from grey to lighter grey.
 
     The mean of the least rising lattice above and of the greatest one below, rounded down: what rises already is not
     touched, and a dent is filled half from below, half from above.
@@ -129,11 +130,17 @@ def monotone(lattice: Integers) -> Integers:
 
 
 def _rising(values: Integers) -> Integers:
-    """`monotone` along the first axis."""
+    """`monotone` for cubes ``(D, D, D, ...)`` whose own axis comes first."""
     above, below = values.copy(), values.copy()
-    for i in range(1, len(values)):  # three times as fast as accumulate(), which walks along the axis
+    last = len(values) - 1
+    for i in range(1, last + 1):  # three times as fast as accumulate(), which walks along the axis
         np.maximum(above[i], above[i - 1], out=above[i])
-        np.minimum(below[-1 - i], below[-i], out=below[-1 - i])
+        np.minimum(below[last - i], below[last - i + 1], out=below[last - i])
+    # From grey to grey; what a grey gains, those behind it on its own axis must follow.
+    for i in range(1, last + 1):
+        j = last - i
+        np.maximum(above[i:, i, i], above[i - 1, i - 1, i - 1], out=above[i:, i, i])
+        np.minimum(below[: j + 1, j, j], below[j + 1, j + 1, j + 1], out=below[: j + 1, j, j])
     above += below
     above >>= 1
     return above
