@@ -95,3 +95,20 @@ def random_network(shape: Shape, seed: int = 0, *, looks: float = 1.0) -> Networ
         network.mix.normal_(0, looks * 0.3 / (shape.bases * shape.own_rank * shape.rest_rank) ** 0.5)
         network.rest.uniform_(-1, 1)
     return network
+
+
+def hulls(lattice: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The least lattice above and the greatest below that rise: neighbours are compared until nothing changes."""
+    found = []
+    for sign in (1, -1):
+        hull = sign * np.asarray(lattice)
+        before = None
+        while before is None or (hull != before).any():
+            before = hull.copy()
+            for channel in range(3):
+                values = np.moveaxis(hull[..., channel], channel, 0)[::sign, ::sign, ::sign]
+                greys = np.einsum("iii->i", values)  # a view
+                for low, high in ((values[:-1], values[1:]), (greys[:-1], greys[1:])):
+                    np.maximum(low, high, out=high)
+        found.append(sign * hull)
+    return found[0], found[1]

@@ -19,7 +19,7 @@ from morpho.enhance.train import histograms
 from morpho.errors import InputError
 from morpho.luts import Lut, reference
 from morpho.luts.integers import IntegerLut
-from tests.enhance.synthetic import card, random_network
+from tests.enhance.synthetic import card, hulls, random_network
 from tests.luts.oracles import by_opencolorio
 from tests.upscale.photos import photo
 
@@ -115,13 +115,8 @@ class Truth:
                 min(max(place * ONE // (nodes - 1) + int(more), 0), ONE)
                 for place, more in zip((r, g, b), added, strict=True)
             ]
-        return np.stack([self.risen(result[..., c], c) for c in range(3)], axis=-1)
-
-    @staticmethod
-    def risen(values: NDArray[np.int64], axis: int) -> NDArray[np.int64]:
-        above = np.maximum.accumulate(values, axis)
-        below = np.minimum.accumulate(values[::-1] if axis == 0 else np.flip(values, axis), axis)
-        return np.asarray((above + np.flip(below, axis)) // 2)
+        above, below = hulls(result)
+        return np.asarray((above + below) // 2)
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -245,20 +240,13 @@ def test_what_is_trained_is_what_is_shipped(name: str) -> None:
         features = mean_features(tables, msb.astype(np.int64), None if lsb is None else lsb.astype(np.int64))
         lattice = fuse(tables, weights(tables, features)) / ONE
         wanted = lattices[row].numpy() + identity(shape.nodes) / ONE
-        wanted = np.stack([_risen(wanted[..., c].clip(0, 1), c) for c in range(3)], axis=-1)
+        wanted = np.mean(hulls(wanted.clip(0, 1)), axis=0)
         assert np.abs(wanted - identity(shape.nodes) / ONE).max() > 0.02
         assert np.abs(lattice - wanted).max() < 1e-3
         if not shape.thumbnail:  # in training these are drawn at random
             shipped = Enhancer(tables, card())(257 * picture.astype(np.uint16)) / 65535
             clamped = _applied(wanted, batch[row])
             assert np.abs(shipped.reshape(-1, 3) - clamped).max() < 1e-3
-
-
-def _risen(values: Floats, axis: int) -> Floats:
-    above = np.maximum.accumulate(values, axis)
-    below = np.flip(np.minimum.accumulate(np.flip(values, axis), axis), axis)
-    risen: Floats = (above + below) / 2
-    return risen
 
 
 def _applied(lattice: Floats, pixels: torch.Tensor) -> Floats:

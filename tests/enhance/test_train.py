@@ -201,7 +201,7 @@ def trained(folder: Path, recipe: Recipe, **data: Any) -> Tables:
 
 def test_pairs_are_not_left_out_in_silence(tmp_path: Path) -> None:
     pairs = [Pair("a", PHOTOS[0], PHOTOS[0])]
-    with pytest.raises(InputError, match="a share of 0.01 of 4 pictures is no pair: raise share or batch"):
+    with pytest.raises(InputError, match=r"a share of 0\.01 of 4 pictures is no pair: raise share or batch"):
         trained(tmp_path, quick(share=0.01, batch=4), photos=PHOTOS, pairs=pairs)
 
 
