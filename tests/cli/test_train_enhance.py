@@ -100,6 +100,8 @@ def test_a_file_that_retouches(data: Path, capsys: Capture, kind: str, described
     (line,) = (json.loads(line) for line in Path("new/mine.run/log.jsonl").read_text().splitlines())
     assert line["step"] == 20
     assert ("held_psnr" in line) == (kind != "pairs")
+    assert set(card.numbers) == ({"loss"} if kind == "pairs" else {"loss", "held_psnr"})
+    assert card.numbers == {name: round(line[name], 4) for name in card.numbers}
     assert sorted(path.name for path in Path("new").iterdir()) == ["mine.run", "mine.safetensors"]
 
 

@@ -86,15 +86,16 @@ def train_enhance(
         raise InputError("refine goes on from a run: give its checkpoint.pt with --from")
     require("torch", "torch")
     from morpho.enhance import train
+    from morpho.training import last_numbers
 
     chosen = changed(train.RECIPES[recipe](), changes, mode=recipe, verb="train enhance")
-    watch = Stopwatch()
+    folder, watch = output.with_suffix(".run"), Stopwatch()
     network = train.train(
         chosen,
         photos=[rgb(photo) for photo in read_photos(photos or ())],
         pairs=() if pairs is None else read_pairs(*pairs),
         start=start,
-        folder=output.with_suffix(".run"),
+        folder=folder,
         resume=resume,
         device=device,
     )
@@ -106,5 +107,6 @@ def train_enhance(
     if pairs is not None:
         inputs, targets = (folder.resolve() for folder in pairs)
         data.append(f"{inputs.parent.name}/{inputs.name} and {targets.name} ({len(find_pictures(inputs))} pairs)")
-    files.save(output, tables, new_card(files.KIND, output, described, data, {}), overwrite=overwrite)
+    numbers = last_numbers(folder)
+    files.save(output, tables, new_card(files.KIND, output, described, data, numbers), overwrite=overwrite)
     note(f"{output}: tables of {format_bytes(tables.nbytes)}, {format_seconds(watch.seconds)}")

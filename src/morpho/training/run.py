@@ -19,7 +19,7 @@ from morpho.console import progress
 from morpho.errors import ArtifactError
 from morpho.training.distributed import Processes
 
-__all__ = ["Plan", "Run", "load_weights"]
+__all__ = ["Plan", "Run", "last_numbers", "load_weights"]
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -158,6 +158,14 @@ class Run(Generic[Model]):
 
     def _mean_state(self) -> dict[str, Tensor]:
         return {name: tensor.clone() for name, tensor in self.mean.state_dict().items()}
+
+
+def last_numbers(folder: Path | str) -> dict[str, float]:
+    """What a run measured last, by its log: numbers without step and seconds; empty where it measured nothing."""
+    log = Path(folder, "log.jsonl")
+    lines = log.read_text().splitlines() if log.exists() else []
+    last: dict[str, float] = json.loads(lines[-1]) if lines else {}
+    return {name: value for name, value in last.items() if name not in ("step", "seconds")}
 
 
 def load_weights(checkpoint: Path | str, model: nn.Module) -> None:
