@@ -46,7 +46,7 @@ class Recipe:
         loss: ``rmse``, the root mean square error of each picture, so that all count alike in decibels; or
             ``published``, L1 plus one minus the cosine similarity of colours.
         smoothness: weight of the squared second differences of the lattices.
-        monotony: weight of the steps of a lattice that go down along a channel's own axis, or along the greys.
+        monotony: weight of the steps of a lattice that go down along a channel's own axis.
         anchor: weight of how far a look takes white below white, or black above black.
         stability: weight of the difference between the results for a picture and by the look of its half-size copy.
         degradation: what happens to photos.
@@ -294,13 +294,10 @@ def _roughness(lattice: Tensor) -> Tensor:
 
 
 def _falls(lattice: Tensor) -> Tensor:
-    """Mean of how far identity plus lattice goes down along each channel's own axis, plus that along the greys."""
-    nodes = lattice.shape[1]
-    step = 1 / (nodes - 1)
+    """Mean of how far identity plus lattice goes down along each channel's own axis."""
+    step = 1 / (lattice.shape[1] - 1)
     own = [lattice[..., channel].diff(dim=channel + 1) for channel in range(3)]
-    grey = torch.arange(nodes, device=lattice.device)
-    greys = lattice[:, grey, grey, grey].diff(dim=1)
-    return torch.stack([functional.relu(-step - change).mean() for change in (*own, greys)]).sum()
+    return torch.stack([functional.relu(-step - change).mean() for change in own]).sum()
 
 
 @torch.no_grad()
