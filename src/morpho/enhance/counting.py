@@ -21,6 +21,9 @@ __all__ = ["count_colors"]
 BINS, TURNS, ROW, BLOCK = 4096 + 1, 8, 4096 + 96, 1024
 SPACE = 2 * BLOCK + 2 * TURNS * ROW
 
+#: Pixels that a thread takes at a time: counting fewer takes no longer than to start another thread.
+_BAND = 1 << 20
+
 Counts = NDArray[np.int64]
 
 
@@ -62,7 +65,7 @@ def count_colors(
     def work(top: int, bottom: int) -> None:
         totals.append(_count(run, source[top:bottom], low))
 
-    in_bands(source.shape[0], source.shape[1], work, threads=threads)
+    in_bands(source.shape[0], source.shape[1], work, threads=threads, band=_BAND)
     msb, lsb = sum(totals[1:], start=totals[0])[:, : BINS - 1]
     return msb, lsb if low else None
 

@@ -15,6 +15,8 @@ Sums are exact whatever their order, since they stay below 2^53 in float64: the 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -98,12 +100,8 @@ def fuse(tables: Tables, chosen: Integers, *, strength: int = 1024) -> Integers:
     cubes = tables.own.astype(np.float64) @ planes.reshape(rank, -1)  # 2^-34, each channel's own axis first
     cubes = _round_shift(cubes, 14).reshape(nodes, 3, nodes * nodes)
     cubes += np.arange(nodes)[:, None, None] * float(ONE // (nodes - 1))
-    clamped = np.clip(cubes, 0, ONE, out=cubes).astype(np.int64).reshape(nodes, 3, nodes, nodes)
-    # The two other axes follow in their order.
-    full = _rising(np.moveaxis(clamped, 1, 3))
-    lattice = np.empty((nodes, nodes, nodes, 3), dtype=np.int64)
-    for channel in range(3):
-        lattice[..., channel] = np.moveaxis(full[..., channel], 0, channel)
+    clamped = np.clip(cubes, 0, ONE, out=cubes).astype(np.int32).reshape(nodes, 3, nodes, nodes)
+    lattice = _by_color(_rising(clamped))
     if strength == 1024:
         return lattice
     neutral = identity(nodes)
@@ -122,15 +120,20 @@ def monotone(lattice: Integers) -> Integers:
     The mean of the least rising lattice above and of the greatest one below, rounded down: what rises already is not
     touched, and a dent is filled half from below, half from above.
     """
-    result = np.empty_like(lattice)
+    return _by_color(_rising(np.stack([np.moveaxis(lattice[..., c], c, 0) for c in range(3)], axis=1)))
+
+
+def _by_color(cubes: NDArray[Any]) -> Integers:
+    """``(D, 3, D, D)``, each channel's own axis first and the two others in their order, as ``(D, D, D, 3)``."""
+    nodes = len(cubes)
+    lattice = np.empty((nodes, nodes, nodes, 3), dtype=np.int64)
     for channel in range(3):
-        own_first = np.moveaxis(lattice[..., channel], channel, 0)
-        result[..., channel] = np.moveaxis(_rising(own_first), 0, channel)
-    return result
+        lattice[..., channel] = np.moveaxis(cubes[:, channel], 0, channel)
+    return lattice
 
 
-def _rising(values: Integers) -> Integers:
-    """`monotone` for cubes ``(D, D, D, ...)`` whose own axis comes first."""
+def _rising(values: NDArray[Any]) -> NDArray[Any]:
+    """`monotone` for cubes ``(D, 3, D, D)`` whose own axes come first."""
     above, below = values.copy(), values.copy()
     last = len(values) - 1
     for i in range(1, last + 1):  # three times as fast as accumulate(), which walks along the axis
@@ -139,18 +142,18 @@ def _rising(values: Integers) -> Integers:
     # From grey to grey; what a grey gains, those behind it on its own axis must follow.
     for i in range(1, last + 1):
         j = last - i
-        np.maximum(above[i:, i, i], above[i - 1, i - 1, i - 1], out=above[i:, i, i])
-        np.minimum(below[: j + 1, j, j], below[j + 1, j + 1, j + 1], out=below[: j + 1, j, j])
+        np.maximum(above[i:, :, i, i], above[i - 1, :, i - 1, i - 1], out=above[i:, :, i, i])
+        np.minimum(below[: j + 1, :, j, j], below[j + 1, :, j + 1, j + 1], out=below[: j + 1, :, j, j])
     above += below
     above >>= 1
     return above
 
 
 def _round_shift(values: NDArray[np.float64], bits: int) -> NDArray[np.float64]:
-    """``round(values / 2^bits)``, half up; exact, since the values are integers below 2^53."""
-    rounded: NDArray[np.float64] = values * 2.0**-bits
-    rounded += 0.5
-    return np.floor(rounded, out=rounded)
+    """``round(values / 2^bits)``, half up, in place; exact, since the values are integers below 2^53."""
+    values *= 2.0**-bits
+    values += 0.5
+    return np.floor(values, out=values)
 
 
 def _round_shift_integers(values: Integers, divisor: int) -> Integers:
