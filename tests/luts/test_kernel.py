@@ -46,7 +46,7 @@ def assert_equal(image: NDArray[Any], lut: Lut, interpolation: Interpolation, **
     interpolation=st.sampled_from(INTERPOLATIONS),
     image_kind=st.sampled_from(["noise", "extremes", "grey", "black", "white"]),
     dtype=st.sampled_from(DTYPES),
-    size=st.tuples(side, side, st.integers(3, 6)),
+    size=st.tuples(side, side, st.integers(3, 4)),
     threads=st.integers(1, 3),
     band=st.sampled_from([1, 100, 1 << 16]),
     seed=st.integers(0, 2**32 - 1),
@@ -116,7 +116,7 @@ def test_values_out_of_range_are_clipped(value: float, dtype: type, interpolatio
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("lut", [Lut(make_lattice(5, "noise", 1)), Lut(None, make_curves(5, "mild", 1))])
 def test_any_strides_and_read_only(lut: Lut, dtype: type) -> None:
-    image = make_picture((60, 50, 5), dtype)
+    image = make_picture((60, 50, 4), dtype)
     odd: NDArray[Any] = np.frombuffer(b"x" + image.tobytes(), dtype=np.uint8)[1:].view(dtype).reshape(image.shape)
     for view in (image[::-2, 1::3], image[..., 1:4], image[..., ::-1], image.transpose(1, 0, 2), odd, image[:, :, :3]):
         view.flags.writeable = False
@@ -150,7 +150,8 @@ def test_in_place(interpolation: Interpolation, dtype: type) -> None:
 def test_refuses_what_does_not_fit() -> None:
     kernel = Kernel(IntegerLut.of(Lut.identity(2), np.dtype(np.uint8)))
     image = make_picture((4, 5, 3), np.uint8)
-    for wrong in (image.astype(np.uint16), image[0], image[:0], image[..., :2], image.astype(float)):
+    five = make_picture((4, 5, 5), np.uint8)
+    for wrong in (image.astype(np.uint16), image[0], image[:0], image[..., :2], five, image.astype(float)):
         with pytest.raises(InputError, match="this table is for non-empty uint8 pictures"):
             kernel(wrong)
     for out in (np.empty((4, 5, 4), np.uint8), np.empty((4, 5, 3), np.uint16), np.empty((4, 10, 3), np.uint8)[:, ::2]):

@@ -64,8 +64,8 @@ class Kernel:
         """Look up every pixel's colour, on several threads.
 
         Args:
-            image: ``(H, W, C)`` of the table's depth; any strides, may be read-only. Channels after the third are
-                copied.
+            image: ``(H, W, C)`` of the table's depth, C at most 4; any strides, may be read-only. A channel after
+                the third is copied.
             threads: how many threads share the bands; by default one per usable core.
             band: pixels that a thread takes at a time, to whole rows; the result does not depend on it.
             out: where to write: an array of the image's shape and type, C-contiguous; the image itself, or apart
@@ -91,9 +91,9 @@ class Kernel:
 
     def _check(self, image: Pixels) -> None:
         channels = len(self._words)
-        if image.ndim != 3 or image.dtype != self._dtype or 0 in image.shape or image.shape[2] < channels:
+        if image.ndim != 3 or image.dtype != self._dtype or 0 in image.shape or not channels <= image.shape[2] <= 4:
             raise InputError(
-                f"this table is for non-empty {self._dtype} pictures (H, W, {channels} or more), "
+                f"this table is for non-empty {self._dtype} pictures (H, W, {channels} to 4), "
                 f"not {image.dtype} {image.shape}"
             )
 

@@ -116,10 +116,8 @@ def _narrow(image, out, positions, nodes, axis, linear, count, channels, space):
                 places[c * BLOCK + i] = uint16(positions[256 * c + intp(image[(first + i) * channels + c])])
         if channels == 3:
             _look_up(places, nodes, axis, image, out, first, size, 3, spare)
-        elif channels == 4:
-            _look_up(places, nodes, axis, image, out, first, size, 4, spare)
         else:
-            _look_up_many(places, nodes, axis, image, out, first, size, channels, spare)
+            _look_up(places, nodes, axis, image, out, first, size, 4, spare)
         first += BLOCK
 
 
@@ -131,39 +129,26 @@ def _find_places(image, first, size, channels, last, places):
         for i in range(0, whole, PIXELS):
             find_places(image, 3 * (first + i), 3, last, places, i, BLOCK)
         return whole
-    if channels == 4:
-        for i in range(0, whole, PIXELS):
-            find_places(image, 4 * (first + i), 4, last, places, i, BLOCK)
-        return whole
-    return 0
+    for i in range(0, whole, PIXELS):
+        find_places(image, 4 * (first + i), 4, last, places, i, BLOCK)
+    return whole
 
 
 @jit
 def _look_up(places, nodes, axis, image, out, first, size, channels, spare):
     """The last pixels of a picture are written where there is room for a whole vector, and copied from there."""
-    whole = size // PIXELS * PIXELS
-    for i in range(0, whole, PIXELS):
-        look_up(places, i, BLOCK, nodes, axis, image, out, channels * (first + i), channels)
-    if whole < size:
-        at = channels * (first + whole)
-        for i in range(channels * (size - whole)):
-            spare[i] = image[at + i]
-        look_up(places, whole, BLOCK, nodes, axis, spare, spare, 0, channels)
-        for i in range(channels * (size - whole)):
-            out[at + i] = spare[i]
-
-
-@jit
-def _look_up_many(places, nodes, axis, image, out, first, size, channels, spare):
-    """More than four channels."""
     for i in range(0, size, PIXELS):
-        look_up(places, i, BLOCK, nodes, axis, spare, spare, 0, 3)
-        for j in range(min(PIXELS, size - i)):
-            at = channels * (first + i + j)
-            for c in range(3):
-                out[at + c] = spare[3 * j + c]
-            for c in range(3, channels):
-                out[at + c] = image[at + c]
+        at, left = channels * (first + i), channels * (size - i)
+        source, target, start = image, out, at
+        if left < channels * PIXELS:
+            source, target, start = spare, spare, 0
+            for k in range(left):
+                spare[k] = image[at + k]
+        # Once in the code: it is long, and compiling it takes a second.
+        look_up(places, i, BLOCK, nodes, axis, source, target, start, channels)
+        if left < channels * PIXELS:
+            for k in range(left):
+                out[at + k] = spare[k]
 
 
 @jit
