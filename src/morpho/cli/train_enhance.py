@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -103,10 +104,15 @@ def train_enhance(
         return
     tables = network.tables()
     described = {"recipe": recipe, **plain(chosen), **({"from": str(start)} if start else {})}
-    data = described_folders(photos or ())
+    card = new_card(files.KIND, output, described, _sources(photos or (), pairs), last_numbers(folder))
+    files.save(output, tables, card, overwrite=overwrite)
+    note(f"{output}: tables of {format_bytes(tables.nbytes)}, {format_seconds(watch.seconds)}")
+
+
+def _sources(photos: Sequence[Path], pairs: tuple[Path, Path] | None) -> list[str]:
+    """What was trained on, in words."""
+    data = described_folders(photos)
     if pairs is not None:
         inputs, targets = (folder.resolve() for folder in pairs)
         data.append(f"{inputs.parent.name}/{inputs.name} and {targets.name} ({len(find_pictures(inputs))} pairs)")
-    numbers = last_numbers(folder)
-    files.save(output, tables, new_card(files.KIND, output, described, data, numbers), overwrite=overwrite)
-    note(f"{output}: tables of {format_bytes(tables.nbytes)}, {format_seconds(watch.seconds)}")
+    return data

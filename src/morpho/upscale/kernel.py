@@ -8,7 +8,6 @@ This file cuts the picture into bands and hands them to threads. The loops are i
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morpho.compiled import native
+from morpho.compiled.bands import in_bands
 from morpho.errors import InputError
 from morpho.machine import cores
 from morpho.upscale.kernel_tables import pack
@@ -59,13 +59,7 @@ def upscale(
     workers = _count("threads", threads, cores())
     job = _Job(image, result, tables)
     rows = _count("band_rows", band_rows, job.default_band_rows(workers))
-    bands = [(top, min(top + rows, len(image))) for top in range(0, len(image), rows)]
-    if workers == 1 or len(bands) == 1:
-        for band in bands:
-            job.run(*band)
-    else:
-        with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(lambda band: job.run(*band), bands))
+    in_bands(len(image), image.shape[1], job.run, threads=workers, band=rows * image.shape[1])
     return result
 
 
