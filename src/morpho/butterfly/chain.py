@@ -27,9 +27,10 @@ class Chain:
     """Factors ``R_N ... R_2 R_1`` whose product has no structural zero.
 
     A deformable butterfly (DeBut) has ``t_1 = 1`` and ``t_{k+1} = r_k t_k``: there is exactly one path from each
-    input to each output, and the chain is an ordered list of pairs ``(r_k, s_k)`` with ``prod r = m``, ``prod s = n``. In
-    the general family ``t_{k+1}`` may be a divisor of ``r_k t_k``; the quotient is the overlap rank. It contains low-rank
-    products, Monarch matrices and block tensor trains. Sources: lin2021debut, le2024butterfly.
+    input to each output, and the chain is an ordered list of pairs ``(r_k, s_k)`` with ``prod r = m`` and
+    ``prod s = n``. In the general family ``t_{k+1}`` may be a divisor of ``r_k t_k``; the quotient is the overlap
+    rank. It contains low-rank products, Monarch matrices and block tensor trains. Sources: lin2021debut,
+    le2024butterfly.
 
     Attributes:
         factors: the right-most factor, which meets the input, first.
@@ -70,7 +71,7 @@ class Chain:
 
     @classmethod
     def from_pairs(cls, pairs: Iterable[tuple[int, int]]) -> Chain:
-        """Make a deformable butterfly from its pairs ``(r, s)``, the right-most first; pairs ``(1, 1)`` are left out."""
+        """Make a deformable butterfly from pairs ``(r, s)``, the right-most first; pairs ``(1, 1)`` are left out."""
         kept = [(r, s) for r, s in pairs if (r, s) != (1, 1)]
         blocks, stride, factors = math.prod(s for _, s in kept), 1, []
         for r, s in kept:

@@ -18,7 +18,7 @@ Matrix = NDArray[np.floating]
 class Factor:
     """The pattern of a factor ``R(p,q | r,s,t)``: ``g`` equal blocks, each an ``r x s`` grid of ``t x t`` diagonals.
 
-    Its support is ``I_g (x) 1_{r x s} (x) I_t`` (Kronecker products), so ``p = g r t`` and ``q = g s t``, and what is not
+    Its support is ``I_g (x) 1_{r x s} (x) I_t`` (Kronecker products), so ``p = g r t`` and ``q = g s t``. What is not
     zero, ``g r s t = p s = q r`` numbers, is held in an array ``(g, r, s, t)``. Source: lin2021debut.
 
     Attributes:
@@ -116,8 +116,8 @@ def dense(factor: Factor, weights: Matrix) -> Matrix:
 def apply(factor: Factor, weights: Matrix, columns: Matrix) -> Matrix:
     """Multiply a factor by columns, ``(q, B)`` to ``(p, B)``: the readable twin of every faster way."""
     g, _, s, t = factor.shape
-    x = columns.reshape(g, s, t, -1)
-    return np.einsum("grst,gstb->grtb", weights, x, optimize=True).reshape(factor.p, -1)
+    product: Matrix = np.einsum("grst,gstb->grtb", weights, columns.reshape(g, s, t, -1), optimize=True)
+    return product.reshape(factor.p, -1)
 
 
 def multiply(left: Factor, left_weights: Matrix, right: Factor, right_weights: Matrix) -> Matrix:
@@ -133,4 +133,5 @@ def multiply(left: Factor, left_weights: Matrix, right: Factor, right_weights: M
     rank, b, d = right.r * right.t // left.t, right.g // left.g, left.t // right.t
     first = right_weights.reshape(left.g, b, rank, d, right.s, right.t)
     second = left_weights.reshape(left.g, left.r, b, rank, d, right.t)
-    return np.einsum("gicket,gckejt->giecjt", second, first, optimize=True).reshape(product.shape)
+    weights: Matrix = np.einsum("gicket,gckejt->giecjt", second, first, optimize=True)
+    return weights.reshape(product.shape)
