@@ -12,12 +12,12 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from morpho.atomic import replacing
 from morpho.console import progress
 from morpho.errors import ArtifactError
 from morpho.training.distributed import Processes
+from morpho.training.rules import Rules, parameter_groups
 
 __all__ = ["Plan", "Run", "last_numbers", "load_weights"]
 
@@ -37,15 +37,15 @@ class Plan(Protocol):
 
     @property
     def learning_rate(self) -> float:
-        """Of Adam, at the start; it falls to zero along a cosine."""
+        """Of the optimiser; the rules' schedule is a factor on it."""
 
     @property
     def average(self) -> float:
-        """Decay per step of the running mean of the parameters."""
+        """Decay per step of the running mean of the parameters, where there is one."""
 
 
 class Run(Generic[Model]):
-    """The state of a training run with Adam, a cosine schedule and a running mean of the parameters.
+    """The state of a training run: steps, optimiser, schedule, a mean of the parameters, log and checkpoint.
 
     Attributes:
         step: how many steps are done.
@@ -57,19 +57,30 @@ class Run(Generic[Model]):
         model: what is trained.
         joined: the processes of the run; only the first one writes.
         folder: where ``checkpoint.pt`` and ``log.jsonl`` go; made if missing.
+        rules: the optimiser, its schedule and the mean; Adam, a cosine and a running mean by default.
         resume: continue from the folder's checkpoint.
 
     Raises:
         ArtifactError: there is no checkpoint to resume from, it is damaged, or it is another run's.
     """
 
-    def __init__(self, plan: Plan, model: Model, joined: Processes, folder: Path, *, resume: bool = False) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        model: Model,
+        joined: Processes,
+        folder: Path,
+        *,
+        rules: Rules | None = None,
+        resume: bool = False,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._plan, self._folder, self.joined = plan, folder, joined
+        self._rules = rules = rules or Rules()
         self.model = model.to(joined.device)
         self.wrapped = joined.wrap(self.model)
-        self._mean = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(plan.average))
-        self._optimizer = torch.optim.Adam(self.model.parameters(), lr=plan.learning_rate)
+        self._mean = rules.mean_of(self.model, plan.average)
+        self._optimizer = rules.optimizer(parameter_groups(self.model, rules.weight_decay), plan.learning_rate)
         self.step, self.best, self._started = 0, -math.inf, time.monotonic()
         self._best_state = self._mean_state()
         if resume:
@@ -104,15 +115,18 @@ class Run(Generic[Model]):
     def update(self, loss: Tensor) -> Tensor:
         """Do one step against a loss; return it detached."""
         for group in self._optimizer.param_groups:
-            group["lr"] = self._plan.learning_rate * (1 + math.cos(math.pi * self.step / self._plan.steps)) / 2
+            group["lr"] = self._plan.learning_rate * self._rules.schedule(self.step / self._plan.steps)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        if self._rules.clip is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self._rules.clip)
         self._optimizer.step()
         return loss.detach()
 
-    def average(self) -> None:
-        """Take the parameters into the running mean; this ends a step."""
-        self._mean.update_parameters(self.model)
+    def average(self, *, into_mean: bool = True) -> None:
+        """End a step; by default its parameters are taken into the mean."""
+        if into_mean:
+            self._mean.update_parameters(self.model)
         self.step += 1
 
     def keep(self, value: float, numbers: dict[str, float]) -> None:
