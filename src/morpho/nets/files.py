@@ -6,6 +6,7 @@ for its weights (on torch's meta device) and compared with the file, so a wrong 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ __all__ = ["KIND", "assign", "load", "load_plain", "save", "tensors_of"]
 
 #: The kind on the card of every network.
 KIND = "network"
+#: What the files of others need not hold.
+_MAY_LACK = re.compile(r"^normalise\.|\.num_batches_tracked$")
 
 
 def save(path: Path | str, model: nn.Module, card: Card, *, overwrite: bool = False) -> None:
@@ -92,8 +95,7 @@ def load_plain(path: Path | str, net: str, options: Mapping[str, Any] | None = N
     read_header(Path(path))
     try:
         tensors = decode(Path(path).read_bytes())
-        spare = {name: t for name, t in tensors_of(model).items() if name.endswith("num_batches_tracked")}
-        spare |= {name: t for name, t in tensors_of(model).items() if name.startswith("normalise.")}
+        spare = {name: own for name, own in tensors_of(model).items() if _MAY_LACK.search(name)}
         assign(model, spare | tensors)
     except (SafetensorError, OSError, ArtifactError) as error:
         raise ArtifactError(f"{path}: {error}") from error
@@ -101,8 +103,9 @@ def load_plain(path: Path | str, net: str, options: Mapping[str, Any] | None = N
 
 
 def tensors_of(model: nn.Module) -> dict[str, NDArray[Any]]:
-    """A model's parameters and buffers by name, as arrays of their own type."""
-    return {name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()}
+    """A model's parameters and buffers by name, as arrays that may share its memory; bfloat16 becomes float32."""
+    tensors = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+    return {name: (t.float() if t.dtype == torch.bfloat16 else t).numpy() for name, t in tensors.items()}
 
 
 def assign(model: nn.Module, tensors: Mapping[str, NDArray[Any]]) -> None:
@@ -117,7 +120,9 @@ def assign(model: nn.Module, tensors: Mapping[str, NDArray[Any]]) -> None:
     """
     state = model.state_dict()
     _check(tensors, state)
-    model.load_state_dict({k: torch.from_numpy(tensors[k]).to(state[k].dtype) for k in state}, assign=True)
+    outline = any(tensor.is_meta for tensor in state.values())  # what has memory keeps it: an optimiser may know it
+    copies = {name: torch.from_numpy(np.array(tensors[name], order="C")).to(state[name].dtype) for name in state}
+    model.load_state_dict(copies, assign=outline)
 
 
 def _check(tensors: Mapping[str, NDArray[Any]], state: Mapping[str, Tensor]) -> None:

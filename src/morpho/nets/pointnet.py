@@ -73,7 +73,7 @@ class PointNet(Network):
             transform = self.feature_transform(x)
             x = _move(transform, x)
         x = functional.relu(self.norm2(self.conv2(x)))
-        x = self.norm3(self.conv3(x)).amax(2)
+        x = self.norm3(self.conv3(x)).max(2).values  # its gradient is cheaper than that of amax
         x = functional.relu(self.norm4(self.fc1(x)))
         x = functional.relu(self.norm5(self.dropout(self.fc2(x))))
         return x, transform
@@ -98,7 +98,7 @@ class TNet(nn.Module):
         """The matrices of the clouds."""
         x = functional.relu(self.norm1(self.conv1(x)))
         x = functional.relu(self.norm2(self.conv2(x)))
-        x = functional.relu(self.norm3(self.conv3(x)).amax(2))  # ReLU and maximum change places: fewer numbers
+        x = functional.relu(self.norm3(self.conv3(x)).max(2).values)  # ReLU and maximum change places: fewer numbers
         x = functional.relu(self.norm4(self.fc1(x)))
         x = functional.relu(self.norm5(self.fc2(x)))
         change: Tensor = self.fc3(x)
