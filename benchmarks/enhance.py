@@ -1,9 +1,9 @@
 """Measure the enhancer and write results/enhance-*.json and results/lut-speed.json.
 
-    python benchmarks/enhance.py quality     pairs of FiveK: training on photos alone, cross-validation with pairs
-    python benchmarks/enhance.py recovery    a retoucher of known behaviour, and random degradations, on BSD100
-    python benchmarks/enhance.py stability   the look of a photo, of its half-size copy, of its JPEG
-    python benchmarks/enhance.py speed       the predictor and the engine beside other programs
+    python -m benchmarks.enhance quality     pairs of FiveK: training on photos alone, cross-validation with pairs
+    python -m benchmarks.enhance recovery    a retoucher of known behaviour, and random degradations, on BSD100
+    python -m benchmarks.enhance stability   the look of a photo, of its half-size copy, of its JPEG
+    python -m benchmarks.enhance speed       the predictor and the engine beside other programs
 
 The first two train what they need in runs/enhance, and go on where they were interrupted. The pictures are found under
 MORPHO_DATA (see CONTRIBUTING.md).
@@ -12,7 +12,6 @@ MORPHO_DATA (see CONTRIBUTING.md).
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,14 +20,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.common import ROOT, data_root, write
 from morpho.artifacts import Card
-from morpho.console import note, print_table, track
+from morpho.console import note, track
 from morpho.enhance import Enhancer, bench
 from morpho.enhance.controls import CONTROLS, fixed_lut
 from morpho.enhance.corpus import Pair, Photo, read_pairs, rgb
 from morpho.enhance.evaluate import Method, Score, mean, score
 from morpho.enhance.stability import stability as stability_of
-from morpho.errors import DataError
 from morpho.images import read_photos
 from morpho.luts import Engine, measure
 from morpho.luts import bench as lut_bench
@@ -38,29 +37,20 @@ from morpho.records import Cell, Record, Stopwatch
 if TYPE_CHECKING:
     from morpho.enhance.train import Recipe
 
-ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs" / "enhance"
 FOLDS = 8
 #: Training photos whose degraded copies the fixed table of `recovery` is fitted to.
 FITTED = 40
 
 
-def data_root() -> Path:
-    """The shared data: MORPHO_DATA, or ``shared/data`` beside the checkout."""
-    root = Path(os.environ.get("MORPHO_DATA") or ROOT.parent / "shared" / "data")
-    if not (root / "enhance").is_dir():
-        raise DataError(f"{root} holds no folder enhance: set MORPHO_DATA to the data folder")
-    return root
-
-
 def training_photos() -> list[Photo]:
-    root = data_root()
+    root = data_root("enhance")
     folders = [root / "sr" / "train" / "T91", root / "sr" / "train" / "BSDS200", root / "inr" / "kodak"]
     return [rgb(photo) for photo in read_photos(folders)]
 
 
 def fivek_pairs() -> list[Pair]:
-    folder = data_root() / "enhance" / "fivek_pairs"
+    folder = data_root("enhance") / "enhance" / "fivek_pairs"
     return read_pairs(folder / "input", folder / "expertC")
 
 
@@ -131,7 +121,7 @@ def _quality_record(
     return Record(
         name="enhance-quality",
         title="Retouching: 16 pairs of MIT-Adobe FiveK, expert C",
-        command=f"python benchmarks/enhance.py quality --steps {steps} --published-steps {published_steps}",
+        command=f"python -m benchmarks.enhance quality --steps {steps} --published-steps {published_steps}",
         protocol="8-bit sRGB at 512 pixels on the long side, means over pictures of RGB PSNR, SSIM and CIEDE2000. "
         "Photos alone: trained to undo random degradations of T91, BSDS200 and 12 Kodak photos. Cross-validated: "
         f"{FOLDS} folds of two pairs, each trained on the fourteen others.",
@@ -156,7 +146,7 @@ def recovery(steps: int, retouch_steps: int) -> list[Record]:
 
     watch = Stopwatch()
     photos = training_photos()
-    tests = [rgb(photo) for photo in read_photos([data_root() / "sr" / "test" / "BSD100"])]
+    tests = [rgb(photo) for photo in read_photos([data_root("enhance") / "sr" / "test" / "BSD100"])]
     recipe = RECIPES["default"]()
 
     def degraded(pictures: Sequence[Photo], seed: int) -> list[tuple[Photo, Photo, Photo]]:
@@ -188,7 +178,7 @@ def recovery(steps: int, retouch_steps: int) -> list[Record]:
         Record(
             name="enhance-recovery",
             title="Synthetic retouches on BSD100",
-            command=f"python benchmarks/enhance.py recovery --steps {steps} --retouch-steps {retouch_steps}",
+            command=f"python -m benchmarks.enhance recovery --steps {steps} --retouch-steps {retouch_steps}",
             protocol="Each picture is degraded once at random. Retoucher: the target is what morpho.enhance.retouch "
             "makes of the degraded picture from its statistics. Undone: the target is the picture itself. Trained on "
             f"T91, BSDS200 and 12 Kodak photos; the fixed tables are fitted to {len(train_sets)} of them.",
@@ -204,7 +194,7 @@ def recovery(steps: int, retouch_steps: int) -> list[Record]:
 def stability() -> list[Record]:
     """How much a look depends on size and compression."""
     watch = Stopwatch()
-    root = data_root() / "enhance"
+    root = data_root("enhance") / "enhance"
     sets = {
         "16 FiveK inputs, 512 pixels": [pair.input for pair in fivek_pairs()],
         "11 FiveK inputs, 480 pixels high": [rgb(p) for p in read_photos([root / "icelut_reference" / "input"])],
@@ -224,7 +214,7 @@ def stability() -> list[Record]:
         Record(
             name="enhance-stability",
             title="The same photo, retouched by the look of a copy of it",
-            command="python benchmarks/enhance.py stability",
+            command="python -m benchmarks.enhance stability",
             protocol="PSNR between the photo with its own look and with the look of a copy: half as large (bicubic), "
             "or after JPEG at quality 90. Equal results count as 99 dB.",
             columns=["tables", "photos", "copy", "lowest / dB", "mean / dB"],
@@ -256,7 +246,7 @@ def _safety(photos: Sequence[Photo]) -> Record:
     return Record(
         name="enhance-safety",
         title="The looks of the shared photos",
-        command="python benchmarks/enhance.py stability",
+        command="python -m benchmarks.enhance stability",
         protocol="`morpho.luts.measure` of the 33^3 tables made for 16 and 11 FiveK inputs.",
         columns=["what", "value"],
         rows=rows,
@@ -288,7 +278,7 @@ def speed(runs: int) -> list[Record]:
     engine = Record(
         name="lut-speed",
         title="A 33^3 lookup table on a 3840x2160 RGB picture",
-        command="python benchmarks/enhance.py speed",
+        command="python -m benchmarks.enhance speed",
         protocol=f"Median and fastest of {runs} runs in turn after one warm-up, in one process; the NumPy twin once.",
         columns=["method", "threads", "median ms", "fastest ms", "time / OpenColorIO, 1 thread"],
         rows=[
@@ -322,7 +312,7 @@ def _predictor(runs: int) -> Record:
     return Record(
         name="enhance-speed",
         title="Retouching a photo, 8-bit RGB",
-        command="python benchmarks/enhance.py speed",
+        command="python -m benchmarks.enhance speed",
         protocol=f"Median and fastest of {runs} runs in turn after one warm-up, in one process; the predictor is "
         "histogram and tables. The cold command is the median of 5 processes.",
         columns=["picture", "what", "median ms", "fastest ms", "ms / megapixel"],
@@ -347,11 +337,7 @@ def main() -> int:
         "stability": stability,
         "speed": lambda: speed(options.runs),
     }
-    records = measure[options.what]()
-    for record in records:
-        print_table(record.columns, record.rows, title=record.title)
-        print(record.write(ROOT / "results"))
-    return 0
+    return write(measure[options.what]())
 
 
 if __name__ == "__main__":

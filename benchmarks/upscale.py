@@ -1,8 +1,8 @@
 """Measure the upscaler and write results/upscale-*.json.
 
-    python benchmarks/upscale.py quality     PSNR and SSIM on Set5, Set14, BSD100, x2 to x4
-    python benchmarks/upscale.py speed       beside Pillow, NumPy and torch, the cold command, memory
-    python benchmarks/upscale.py training    the ways to obtain tables, and what each ingredient is worth
+    python -m benchmarks.upscale quality     PSNR and SSIM on Set5, Set14, BSD100, x2 to x4
+    python -m benchmarks.upscale speed       beside Pillow, NumPy and torch, the cold command, memory
+    python -m benchmarks.upscale training    the ways to obtain tables, and what each ingredient is worth
 
 The pictures are found under MORPHO_DATA (see CONTRIBUTING.md).
 """
@@ -11,22 +11,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.common import data_root, write
 from morpho.artifacts import read_card
 from morpho.cli.app import main as morpho
-from morpho.console import print_table
 from morpho.errors import DataError
 from morpho.machine import cores
 from morpho.records import Cell, Record, Stopwatch
 from morpho.upscale import Upscaler, bench
 from morpho.upscale.evaluate import Quality, bicubic, evaluate
 
-ROOT = Path(__file__).resolve().parents[1]
 SETS = ("Set5", "Set14", "BSD100")
 
 #: Published results at x4: method, KiB, PSNR on Set5, Set14, BSD100, SSIM on Set5, where from.
@@ -47,18 +45,10 @@ PUBLISHED_X2_X3: list[list[Cell]] = [
 ]
 
 
-def data_root() -> Path:
-    """The shared data: MORPHO_DATA, or ``shared/data`` beside the checkout."""
-    root = Path(os.environ.get("MORPHO_DATA") or ROOT.parent / "shared" / "data")
-    if not (root / "sr").is_dir():
-        raise DataError(f"{root} holds no folder sr: set MORPHO_DATA to the data folder")
-    return root
-
-
 def quality() -> list[Record]:
     """Shipped tables and bicubic on every test set."""
     watch = Stopwatch()
-    tests = [data_root() / "sr" / "test" / name for name in SETS]
+    tests = [data_root("sr") / "sr" / "test" / name for name in SETS]
     names = {2: ["hklut-s-x2"], 3: ["hklut-s-x3"], 4: ["hklut-s-x4", "hklut-l-x4"]}
     measured: dict[int, list[tuple[str, list[Quality]]]] = {}
     for scale, models in names.items():
@@ -75,7 +65,7 @@ def quality() -> list[Record]:
     others = [[f"x{s}", *_quality_row(name, results)] for s in (2, 3) for name, results in measured[s]]
     columns = ["method", "tables / KiB", "Set5 / dB", "Set14 / dB", "BSD100 / dB", "Set5 SSIM", "source"]
     count = sum(result.images for result in measured[4][0][1])
-    common = {"protocol": protocol, "n": count, "command": "python benchmarks/upscale.py quality"}
+    common = {"protocol": protocol, "n": count, "command": "python -m benchmarks.upscale quality"}
     seconds = watch.seconds
     return [
         Record(
@@ -122,7 +112,7 @@ def speed() -> list[Record]:
     speed_record = Record(
         name="upscale-speed",
         title="960x540 to 3840x2160, 8-bit RGB",
-        command="python benchmarks/upscale.py speed",
+        command="python -m benchmarks.upscale speed",
         protocol="Median and fastest of 15 runs in turn after one warm-up, in one process; the slow ways once.",
         columns=["method", "threads", "median ms", "fastest ms", "time / Pillow bicubic"],
         rows=rows,
@@ -133,7 +123,7 @@ def speed() -> list[Record]:
     whole = Record(
         name="upscale-process",
         title="Whole processes",
-        command="python benchmarks/upscale.py speed",
+        command="python -m benchmarks.upscale speed",
         protocol="Median of 5 processes, BMP to BMP (nothing to compress), 960x540 to 3840x2160, kernels compiled "
         "before; memory beyond the two pictures for 2500x2500 to 10000x10000.",
         columns=["what", "value", "unit"],
@@ -162,7 +152,7 @@ RUNS: list[tuple[str, list[str]]] = [
 def training(steps: int, network_steps: int) -> list[Record]:
     """Train in every way with few steps, and measure on held-out photos and the test sets."""
     watch = Stopwatch()
-    root = data_root()
+    root = data_root("sr")
     photos = [str(root / "sr" / "train" / "T91"), str(root / "sr" / "train" / "BSDS200"), str(root / "inr" / "kodak")]
     tests = [root / "sr" / "test" / name for name in SETS]
     rows: list[list[Cell]] = []
@@ -189,7 +179,7 @@ def training(steps: int, network_steps: int) -> list[Record]:
         Record(
             name="upscale-training",
             title="Ways to obtain the tables of HKLUT-S x4",
-            command=f"python benchmarks/upscale.py training --steps {steps} --network-steps {network_steps}",
+            command=f"python -m benchmarks.upscale training --steps {steps} --network-steps {network_steps}",
             protocol="T91, BSDS200, 12 Kodak photos; every 20th held out; seed 0; finetune starts from the first row.",
             columns=["way", "steps", "seconds", "held-out / dB", "Set5 / dB", "Set14 / dB", "BSD100 / dB"],
             rows=rows,
@@ -213,11 +203,7 @@ def main() -> int:
         "speed": speed,
         "training": lambda: training(options.steps, options.network_steps),
     }
-    records = measure[options.what]()
-    for record in records:
-        print_table(record.columns, record.rows, title=record.title)
-        print(record.write(ROOT / "results"))
-    return 0
+    return write(measure[options.what]())
 
 
 if __name__ == "__main__":
