@@ -17,7 +17,7 @@ SMALL: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "mlp": ({"sizes": [64, 16, 12, 10]}, (1, 8, 8)),
     "lenet": ({}, (1, 28, 28)),
     "vgg-like": ({}, (1, 16, 16)),
-    "airbench": ({"widths": [8, 16, 16], "scale": 0.5}, (3, 12, 12)),
+    "airbench": ({"widths": [16, 16, 16], "scale": 1.0}, (3, 12, 12)),
     "resnet8": ({}, (3, 8, 8)),
     "resnet14": ({"shortcut": "pad", "channels": 1}, (1, 9, 7)),
     "wrn-10-1": ({"dropout": 0.1}, (3, 8, 8)),

@@ -202,3 +202,16 @@ def test_assign_changes_all_or_nothing(model: Network) -> None:
     assert torch.equal(kept, model.classifier.weight)
     kept.data.zero_()
     assert model.classifier.weight.abs().sum() > 0  # nothing is shared
+
+
+def test_assign_to_an_outline_copies_the_arrays(model: Network) -> None:
+    tensors = {name: array.copy() for name, array in tensors_of(model).items()}
+    tensors["conv.weight"] = tensors["conv.weight"][::-1]  # neither contiguous
+    tensors["norm.weight"].flags.writeable = False  # nor writeable
+    with torch.device("meta"):
+        target = build(NET, **OPTIONS)
+    assign(target, tensors)
+    assert torch.equal(target.state_dict()["conv.weight"], model.state_dict()["conv.weight"].flip(0))
+    assign(model, tensors)
+    target.classifier.weight.data.zero_()
+    assert tensors["classifier.weight"].any()

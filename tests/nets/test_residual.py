@@ -38,10 +38,12 @@ def test_block_of_a_preact_resnet_is_the_identity() -> None:
     assert torch.equal(block(x), x)
 
 
-def test_convolution_in_a_shortcut_sees_the_activated_input(x: Tensor) -> None:
-    block = _silence(cast(WideResNet, build("wrn-10-2")).blocks[0])
-    shortcut = cast(nn.Conv2d, block.shortcut)
-    torch.testing.assert_close(block(x), shortcut(cast(nn.Module, block.norm1)(x).relu()))
+@pytest.mark.parametrize(("name", "index"), [("wrn-10-2", 0), ("preact-resnet18", 2)])
+def test_convolution_in_a_shortcut_sees_the_activated_input(name: str, index: int) -> None:
+    block = _silence(cast(WideResNet | PreActResNet18, build(name)).blocks[index])
+    norm, shortcut = cast(nn.BatchNorm2d, block.norm1), cast(nn.Conv2d, block.shortcut)
+    x = torch.randn(2, norm.num_features, 6, 6, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(block(x), shortcut(norm(x).relu()))
 
 
 def test_padded_shortcut_thins_and_adds_zero_channels(x: Tensor) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -26,6 +25,7 @@ class SmallPointNet(Network):
         hidden: width of the head.
         dropout: probability in the head.
 
+    >>> import torch
     >>> SmallPointNet()(torch.zeros(2, 16, 3)).shape
     torch.Size([2, 10])
     """
@@ -62,4 +62,4 @@ class SmallPointNet(Network):
         x = x.transpose(1, 2)
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = functional.relu(norm(conv(x)))
-        return functional.relu(self.norm(self.dropout(self.fc(torch.amax(x, 2)))))
+        return functional.relu(self.norm(self.dropout(self.fc(x.max(2).values))))
