@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import cast
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from morpho.nets import Network, PointNet, build, orthogonality
+from morpho.nets.pointnet import TNet
 
 
 @pytest.fixture
@@ -63,6 +66,64 @@ def test_logits_with_transform_are_the_logits(model: PointNet, clouds: Tensor) -
     assert transform is not None
     assert transform.shape == (3, 64, 64)
     assert torch.equal(logits, model(clouds))
+
+
+def _by_hand(model: PointNet, x: Tensor) -> Tensor:
+    """The formula of the module, layer by layer."""
+
+    def transformed(net: TNet, x: Tensor) -> Tensor:
+        y = net.norm1(net.conv1(x)).relu()
+        y = net.norm2(net.conv2(y)).relu()
+        y = net.norm3(net.conv3(y)).relu().amax(2)
+        y = net.norm5(net.fc2(net.norm4(net.fc1(y)).relu())).relu()
+        matrices = net.fc3(y).view(len(x), net.k, net.k) + torch.eye(net.k)
+        return torch.einsum("nip,nij->njp", x, matrices)
+
+    assert model.feature_transform is not None
+    x = transformed(model.input_transform, x.transpose(1, 2))
+    x = transformed(model.feature_transform, model.norm1(model.conv1(x)).relu())
+    x = model.norm3(model.conv3(model.norm2(model.conv2(x)).relu())).amax(2)
+    x = model.norm5(model.fc2(model.norm4(model.fc1(x)).relu())).relu()
+    logits: Tensor = model.classifier(x)
+    return logits
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_logits_gradients_and_statistics_by_hand(model: PointNet, clouds: Tensor, training: bool, sign: int) -> None:
+    """In double precision, where a difference is a mistake; also with scales below zero, which turn maxima around."""
+    model = model.double().train(training)
+    model.dropout.p = 0.0
+    with torch.no_grad():
+        model.norm3.weight[::2] *= sign
+        model.input_transform.norm3.weight[1::2] *= sign
+    twin, clouds = deepcopy(model), clouds.double()
+    weights = torch.linspace(-1, 1, 15, dtype=torch.float64).view(3, 5)
+    expected, got = _by_hand(twin, clouds), model(clouds)
+    torch.testing.assert_close(got, expected)
+    (expected * weights).sum().backward()  # type: ignore[no-untyped-call]
+    (got * weights).sum().backward()
+    for own, other in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(own.grad, other.grad)
+    for name, buffer in model.named_buffers():
+        torch.testing.assert_close(buffer, twin.get_buffer(name))
+
+
+def test_statistics_are_those_of_update_bn(model: PointNet, clouds: Tensor) -> None:
+    """Averaged weights get their statistics from a pass with cumulative averages, for which momentum is None."""
+    twin = deepcopy(model)
+    update_bn([clouds, 2 * clouds], model)
+    for norm in (m for m in twin.modules() if isinstance(m, nn.BatchNorm1d)):
+        norm.reset_running_stats()
+        norm.momentum = None
+    twin.train()
+    twin.dropout.p = 0.0
+    for batch in (clouds, 2 * clouds):
+        _by_hand(twin, batch)
+    for layer in ("norm3", "input_transform.norm3", "norm2"):
+        for statistic in ("running_mean", "running_var", "num_batches_tracked"):
+            name = f"{layer}.{statistic}"
+            torch.testing.assert_close(model.get_buffer(name), twin.get_buffer(name), rtol=1e-3, atol=1e-4)
 
 
 def test_without_feature_transform() -> None:
