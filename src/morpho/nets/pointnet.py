@@ -73,7 +73,7 @@ class PointNet(Network):
             transform = self.feature_transform(x)
             x = _move(transform, x)
         x = functional.relu(self.norm2(self.conv2(x)))
-        x = self.norm3(self.conv3(x)).max(2).values  # its gradient is cheaper than that of amax
+        x = _strongest(self.conv3, self.norm3, x)
         x = functional.relu(self.norm4(self.fc1(x)))
         x = functional.relu(self.norm5(self.dropout(self.fc2(x))))
         return x, transform
@@ -98,7 +98,7 @@ class TNet(nn.Module):
         """The matrices of the clouds."""
         x = functional.relu(self.norm1(self.conv1(x)))
         x = functional.relu(self.norm2(self.conv2(x)))
-        x = functional.relu(self.norm3(self.conv3(x)).max(2).values)  # ReLU and maximum change places: fewer numbers
+        x = functional.relu(_strongest(self.conv3, self.norm3, x))  # ReLU and maximum change places: fewer numbers
         x = functional.relu(self.norm4(self.fc1(x)))
         x = functional.relu(self.norm5(self.fc2(x)))
         change: Tensor = self.fc3(x)
@@ -125,3 +125,36 @@ def orthogonality(transform: Tensor) -> Tensor:
 def _move(transform: Tensor, x: Tensor) -> Tensor:
     """Multiply each point, as a row, by its cloud's matrix."""
     return torch.bmm(transform.transpose(1, 2), x)
+
+
+def _strongest(conv: nn.Module, norm: nn.BatchNorm1d, x: Tensor) -> Tensor:
+    """The maximum over the points of ``norm(conv(x))``, (N, k, P) to (N, channels).
+
+    In training, the widest layer is not normalised point by point. Its statistics follow from those of its input,
+    ``W mean(x) + b`` and ``diag(W cov(x) W^T)``, and an increasing map and the maximum change places; that is the same
+    in half the time.
+    """
+    if not norm.training or bool((norm.weight < 0).any()):  # a negative weight would ask for the minimum
+        return norm(conv(x)).max(2).values
+    k = x.shape[1]
+    points = x.transpose(0, 1).reshape(k, -1)
+    middle = points.mean(1)
+    centred = points - middle[:, None]
+    basis = torch.cat([torch.eye(k, dtype=x.dtype, device=x.device), middle[:, None]], 1)
+    # The layer may be any linear one: it shows its matrix by what it makes of the unit vectors.
+    shown = conv(torch.cat([basis, torch.zeros_like(basis[:, :1])], 1)[None])[0]
+    matrix, mean = shown[:, :k] - shown[:, -1:], shown[:, k]
+    variance = ((matrix @ (centred @ centred.T / centred.shape[1])) * matrix).sum(1)
+    _track(norm, mean.detach(), variance.detach(), points.shape[1])
+    scale = norm.weight * torch.rsqrt(variance + norm.eps)
+    return (conv(x).max(2).values - mean) * scale + norm.bias
+
+
+def _track(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: int) -> None:
+    """Take a batch's statistics into the running ones, as batch norm does."""
+    running_mean, running_var, tracked = norm.running_mean, norm.running_var, norm.num_batches_tracked
+    assert running_mean is not None and running_var is not None and tracked is not None
+    tracked += 1
+    step = 1 / int(tracked) if norm.momentum is None else norm.momentum
+    running_mean.lerp_(mean, step)
+    running_var.lerp_(variance * (count / max(count - 1, 1)), step)
