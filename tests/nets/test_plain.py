@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from morpho.nets import build
+from morpho.nets import NAMES, build
 from morpho.nets.initial import he_normal
 
 
@@ -59,6 +59,18 @@ def test_hidden_layer_of_vgg_takes_part() -> None:
     assert features.min() == 0  # a ReLU came last
     nn.init.zeros_(model.get_submodule("fc").weight)  # type: ignore[arg-type]
     assert torch.equal(model.features(images)[0], model.features(images)[1])
+
+
+@pytest.mark.parametrize("name", ["vgg16-bn", "vgg-like", "resnet8", "resnet18", "preact-resnet18", "wrn-10-1"])
+def test_every_layer_but_the_first_reads_what_a_relu_made(name: str) -> None:
+    model = build(name).eval()
+    least: list[float] = []
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.register_forward_pre_hook(lambda _, args: least.append(args[0].min().item()))
+    model(_rand(1, *NAMES[name].shape))
+    assert least[0] < 0  # pictures, normalised
+    assert min(least[1:]) >= 0
 
 
 @pytest.mark.parametrize("stride", [1, 2])
