@@ -24,6 +24,7 @@ class LeNet(Network):
     Args:
         classes: how many logits.
         channels: of the pictures (N, channels, 28, 28), floats in [0, 1].
+        widths: of the four inner layers.
         mean: see `Normalise`.
         std: see `Normalise`.
 
@@ -36,17 +37,19 @@ class LeNet(Network):
         self,
         classes: int = 10,
         channels: int = 1,
+        widths: Sequence[int] = (8, 16, 128, 64),
         *,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         self.normalise = Normalise(channels, mean, std)
-        self.conv1 = nn.Conv2d(channels, 8, 3)
-        self.conv2 = nn.Conv2d(8, 16, 3)
-        self.fc1 = nn.Linear(400, 128)
-        self.fc2 = nn.Linear(128, 64)
-        self.classifier = nn.Linear(64, classes)
+        first, second, third, last = widths
+        self.conv1 = nn.Conv2d(channels, first, 3)
+        self.conv2 = nn.Conv2d(first, second, 3)
+        self.fc1 = nn.Linear(second * 25, third)
+        self.fc2 = nn.Linear(third, last)
+        self.classifier = nn.Linear(last, classes)
 
     def features(self, x: Tensor) -> Tensor:
         """The 64 activations before the classifier.

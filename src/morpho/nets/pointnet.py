@@ -12,6 +12,8 @@ and none after it, where the paper has two and one. With 40 classes: 3,471,473 p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -28,23 +30,32 @@ class PointNet(Network):
     Args:
         classes: how many logits.
         feature_transform: whether there is the 64 x 64 T-net.
+        widths: of the three layers on points and the two after them; the T-nets' are the same.
         dropout: probability in the head; 0.3 in the paper, 0.4 in the ports.
 
     >>> PointNet(10)(torch.zeros(2, 16, 3)).shape
     torch.Size([2, 10])
     """
 
-    def __init__(self, classes: int = 40, feature_transform: bool = True, *, dropout: float = 0.4) -> None:
+    def __init__(
+        self,
+        classes: int = 40,
+        feature_transform: bool = True,
+        widths: Sequence[int] = (64, 128, 1024, 512, 256),
+        *,
+        dropout: float = 0.4,
+    ) -> None:
         super().__init__()
-        self.input_transform = TNet(3)
-        self.feature_transform = TNet(64) if feature_transform else None
-        self.conv1, self.norm1 = nn.Conv1d(3, 64, 1), nn.BatchNorm1d(64)
-        self.conv2, self.norm2 = nn.Conv1d(64, 128, 1), nn.BatchNorm1d(128)
-        self.conv3, self.norm3 = nn.Conv1d(128, 1024, 1), nn.BatchNorm1d(1024)
-        self.fc1, self.norm4 = nn.Linear(1024, 512), nn.BatchNorm1d(512)
-        self.fc2, self.norm5 = nn.Linear(512, 256), nn.BatchNorm1d(256)
+        a, b, c, d, e = widths
+        self.input_transform = TNet(3, widths)
+        self.feature_transform = TNet(a, widths) if feature_transform else None
+        self.conv1, self.norm1 = nn.Conv1d(3, a, 1), nn.BatchNorm1d(a)
+        self.conv2, self.norm2 = nn.Conv1d(a, b, 1), nn.BatchNorm1d(b)
+        self.conv3, self.norm3 = nn.Conv1d(b, c, 1), nn.BatchNorm1d(c)
+        self.fc1, self.norm4 = nn.Linear(c, d), nn.BatchNorm1d(d)
+        self.fc2, self.norm5 = nn.Linear(d, e), nn.BatchNorm1d(e)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(256, classes)
+        self.classifier = nn.Linear(e, classes)
 
     def features(self, x: Tensor) -> Tensor:
         """The 256 activations before the classifier.
@@ -82,15 +93,16 @@ class PointNet(Network):
 class TNet(nn.Module):
     """Maps clouds (N, k, P) to matrices (N, k, k); at the start, to the identity."""
 
-    def __init__(self, k: int) -> None:
+    def __init__(self, k: int, widths: Sequence[int]) -> None:
         super().__init__()
+        a, b, c, d, e = widths
         self.k = k
-        self.conv1, self.norm1 = nn.Conv1d(k, 64, 1), nn.BatchNorm1d(64)
-        self.conv2, self.norm2 = nn.Conv1d(64, 128, 1), nn.BatchNorm1d(128)
-        self.conv3, self.norm3 = nn.Conv1d(128, 1024, 1), nn.BatchNorm1d(1024)
-        self.fc1, self.norm4 = nn.Linear(1024, 512), nn.BatchNorm1d(512)
-        self.fc2, self.norm5 = nn.Linear(512, 256), nn.BatchNorm1d(256)
-        self.fc3 = nn.Linear(256, k * k)
+        self.conv1, self.norm1 = nn.Conv1d(k, a, 1), nn.BatchNorm1d(a)
+        self.conv2, self.norm2 = nn.Conv1d(a, b, 1), nn.BatchNorm1d(b)
+        self.conv3, self.norm3 = nn.Conv1d(b, c, 1), nn.BatchNorm1d(c)
+        self.fc1, self.norm4 = nn.Linear(c, d), nn.BatchNorm1d(d)
+        self.fc2, self.norm5 = nn.Linear(d, e), nn.BatchNorm1d(e)
+        self.fc3 = nn.Linear(e, k * k)
         nn.init.zeros_(self.fc3.weight)
         nn.init.zeros_(self.fc3.bias)
 
@@ -134,7 +146,7 @@ def _strongest(conv: nn.Module, norm: nn.BatchNorm1d, x: Tensor) -> Tensor:
     ``W mean(x) + b`` and ``diag(W cov(x) W^T)``, and an increasing map and the maximum change places; that is the same
     in half the time.
     """
-    if not norm.training or bool((norm.weight < 0).any()):  # a negative weight would ask for the minimum
+    if not _can_follow(norm, x):
         return norm(conv(x)).max(2).values
     k = x.shape[1]
     points = x.transpose(0, 1).reshape(k, -1)
@@ -148,6 +160,13 @@ def _strongest(conv: nn.Module, norm: nn.BatchNorm1d, x: Tensor) -> Tensor:
     _track(norm, mean.detach(), variance.detach(), points.shape[1])
     scale = norm.weight * torch.rsqrt(variance + norm.eps)
     return (conv(x).max(2).values - mean) * scale + norm.bias
+
+
+def _can_follow(norm: nn.BatchNorm1d, x: Tensor) -> bool:
+    """Whether the statistics are to be had from the input: in training, by one process, in full precision."""
+    if not norm.training or isinstance(norm, nn.SyncBatchNorm) or torch.is_autocast_enabled(x.device.type):
+        return False
+    return not bool((norm.weight < 0).any())  # a negative weight would ask for the minimum
 
 
 def _track(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: int) -> None:
