@@ -15,13 +15,13 @@ from morpho.nets import NAMES, Network, build
 #: Small forms of every kind of network, and the shape of an input.
 SMALL: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "mlp": ({"sizes": [64, 16, 12, 10]}, (1, 8, 8)),
-    "lenet": ({}, (1, 28, 28)),
+    "lenet": ({"widths": [6, 12, 64, 32]}, (1, 28, 28)),
     "vgg-like": ({}, (1, 16, 16)),
     "airbench": ({"widths": [16, 16, 16], "scale": 1.0}, (3, 12, 12)),
     "resnet8": ({}, (3, 8, 8)),
     "resnet14": ({"shortcut": "pad", "channels": 1}, (1, 9, 7)),
     "wrn-10-1": ({"dropout": 0.1}, (3, 8, 8)),
-    "pointnet": ({"classes": 10}, (24, 3)),
+    "pointnet": ({"classes": 10, "widths": [16, 24, 64, 48, 32]}, (24, 3)),
     "small-pointnet": ({"channels": 4}, (24, 4)),
 }
 

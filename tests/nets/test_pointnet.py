@@ -126,6 +126,19 @@ def test_statistics_are_those_of_update_bn(model: PointNet, clouds: Tensor) -> N
             torch.testing.assert_close(model.get_buffer(name), twin.get_buffer(name), rtol=1e-3, atol=1e-4)
 
 
+def test_training_in_half_precision(model: PointNet, clouds: Tensor) -> None:
+    model.dropout.p = 0.0
+    full, half = deepcopy(model).train(), model.train()
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = half(clouds)
+    full(clouds)
+    assert logits.isfinite().all()
+    for layer in ("norm3", "input_transform.norm3"):
+        for statistic in ("running_mean", "running_var"):
+            name = f"{layer}.{statistic}"
+            torch.testing.assert_close(half.get_buffer(name), full.get_buffer(name), rtol=0.05, atol=0.02)
+
+
 def test_without_feature_transform() -> None:
     model = cast(PointNet, build("pointnet", feature_transform=False))
     assert model.eval().forward_with_transform(torch.zeros(2, 8, 3))[1] is None

@@ -51,6 +51,8 @@ def test_name_gives_its_class() -> None:
         ("lenet", {"classes": "ten"}, "cannot be built"),
         ("lenet", {"classes": -1}, "cannot be built"),
         ("pointnet", {"dropout": 2.0}, "cannot be built"),
+        ("pointnet", {"widths": [8, 8]}, "cannot be built"),
+        ("lenet", {"widths": 8}, "cannot be built"),
         ("lenet", {"mean": [0.5, 0.5]}, "does not fit 1 channels"),
         ("lenet", {"std": [0.0]}, "give positive numbers"),
         ("lenet", {"mean": [float("nan")]}, "give finite numbers"),
