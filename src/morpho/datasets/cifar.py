@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from morpho.datasets.labelled import Dataset, Labelled
@@ -125,7 +126,7 @@ def _file(path: Path, labels: int, which: int, classes: tuple[str, ...]) -> Labe
     return labelled(path, _pictures(table[:, labels:]), table[:, which], classes)
 
 
-def _pictures(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Tensor:
+def _pictures(pixels: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels).reshape(-1, 3, 32, 32))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from morpho.datasets.cloud import from_mesh, from_voxels
 from morpho.datasets.labelled import Dataset, Labelled
@@ -21,7 +22,7 @@ __all__ = ["modelnet10", "modelnet40"]
 _PARTS = ("train", "test")
 _SIDE = 24
 
-_Draw = Callable[[np.random.Generator], np.ndarray[tuple[int, ...], np.dtype[np.float32]]]
+_Cloud = NDArray[np.float32]
 
 
 def modelnet10(root: Path | str | None = None, *, points: int = 1024, seed: int = 0) -> Dataset:
@@ -67,8 +68,8 @@ def _modelnet(name: str, folder_name: str, count: int, root: Path | str | None, 
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
-    """The folders that have both parts inside."""
-    return tuple(sorted(path.parent.name for path in folder.glob("*/train") if (path.parent / "test").is_dir()))
+    """The folders that have meshes in ``train``."""
+    return tuple(sorted({path.parent.parent.name for path in folder.glob("*/train/*.off")}))
 
 
 def _official(folder: Path, classes: Sequence[str], part: int, points: int, seed: int) -> Labelled:
@@ -78,7 +79,7 @@ def _official(folder: Path, classes: Sequence[str], part: int, points: int, seed
         for path in sorted((folder / name / _PARTS[part]).glob("*.off"))
     ]
 
-    def draw(path: Path, generator: np.random.Generator) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    def draw(path: Path, generator: np.random.Generator) -> _Cloud:
         mesh = read_off(path)
         try:
             return from_mesh(mesh, points, generator)
@@ -96,9 +97,7 @@ def _packed(path: Path, part: int, points: int, seed: int) -> Labelled:
         raise DataError(f"{path} is damaged (the arrays of {name} do not fit together): get a fresh copy")
     there = packed.any(axis=1)
 
-    def draw(
-        bits: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], generator: np.random.Generator
-    ) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    def draw(bits: NDArray[np.uint8], generator: np.random.Generator) -> _Cloud:
         grid = np.unpackbits(bits).reshape(_SIDE, _SIDE, _SIDE).astype(bool)
         return from_voxels(grid, points, generator)
 
@@ -106,7 +105,7 @@ def _packed(path: Path, part: int, points: int, seed: int) -> Labelled:
     return labelled(path, clouds, label[there], classes)
 
 
-def _drawn(draws: Sequence[_Draw], part: int, points: int, seed: int) -> torch.Tensor:
+def _drawn(draws: Sequence[Callable[[np.random.Generator], _Cloud]], part: int, points: int, seed: int) -> torch.Tensor:
     """The clouds, each with a generator of its own: one object more or less leaves the others as they are."""
     clouds = np.empty((len(draws), points, 3), dtype=np.float32)
     for number, draw in enumerate(draws):

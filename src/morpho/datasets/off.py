@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -81,4 +82,4 @@ def _fan(line: bytes) -> list[tuple[int, int, int]]:
     corners = [int(number) for number in rest[: int(count)]]
     if len(corners) != int(count):
         raise ValueError(f"a face of {int(count)} corners names {len(corners)}")
-    return [(corners[0], *pair) for pair in zip(corners[1:-1], corners[2:], strict=True)]
+    return [(corners[0], *pair) for pair in pairwise(corners[1:])]

@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def jpegs(path: Path, split: str, side: int) -> Labelled:
         raise DataError(f"{path} is damaged (the arrays of {split} do not fit together): get a fresh copy")
     if offset[-1] > len(data):
         raise DataError(f"{path} is damaged ({split} ends before its last picture): get a fresh copy")
-    files = [memoryview(data)[start:end] for start, end in zip(offset[:-1], offset[1:], strict=True)]
+    files = [memoryview(data)[start:end] for start, end in pairwise(offset)]
     pixels = decoded(files, side, lambda number: f"picture {number} of {split} in {path}")
     return labelled(path, pixels, label, classes)
 
