@@ -200,8 +200,8 @@ def _orthonormal(vectors: Matrix) -> Matrix:
         basis: Matrix = np.linalg.qr(vectors)[0]
         return basis
     sizes = np.linalg.norm(vectors, axis=-2, keepdims=True)
-    alike = np.full_like(vectors, vectors.shape[-2] ** -0.5)
-    return np.divide(vectors, sizes, out=alike, where=sizes > 0)
+    unit: Matrix = np.full_like(vectors, vectors.shape[-2] ** -0.5)
+    return np.divide(vectors, sizes, out=unit, where=sizes > 0)
 
 
 def _gram(blocks: Matrix, rank: int) -> Matrix:

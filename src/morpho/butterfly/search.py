@@ -40,7 +40,7 @@ def best(
     budget: int,
     family: Family = "general",
     count: int = 64,
-    polish: int = 4,
+    polish: int = 3,
     column_weights: NDArray[Any] | None = None,
     max_factors: int = 6,
     max_width: int | None = None,
@@ -56,7 +56,7 @@ def best(
         budget: the most parameters.
         family: ``debut`` for chains that lose no rank, ``general`` for any.
         count: how many chains are tried.
-        polish: of how many of them the projection is polished.
+        polish: of how many of them the projection is polished, and of how many with three factors or more.
         column_weights: ``(n,)``, see `project`.
         max_factors: the longest chain.
         max_width: the largest width on the way.
@@ -86,7 +86,9 @@ def best(
         first_rows=first_rows,
     )
     found = sorted(score(target, tried, column_weights=column_weights), key=_by_error)
-    kept = [candidate.chain for candidate in found[: max(polish, 1)]]
+    # Two factors are scored at their best; longer chains gain by least squares, so the best of these are polished too.
+    longer = [candidate for candidate in found if candidate.chain.is_debut and len(candidate.chain.factors) > 2]
+    kept = dict.fromkeys(candidate.chain for candidate in [*found[:polish], *longer[:polish]])
     polished = [(project(target, chain, column_weights=column_weights), chain) for chain in kept]
     projection, chain = min(polished, key=lambda pair: pair[0].error)
     return Candidate(chain, projection.error), projection
@@ -131,7 +133,7 @@ def front(
             try_ = chains(m, n, budget=int(budget), count=count, first_rows=first_rows, **limits)  # type: ignore[arg-type]
             tried.update(dict.fromkeys(try_))
             budget *= _STEP
-        found += score(target, list(tried), column_weights=column_weights)
+        found += score(target, [c for c in tried if not _is_svd(c)], column_weights=column_weights)
     return _falling([*found, whole])
 
 
@@ -187,6 +189,10 @@ def _svd_front(matrix: Matrix, most: int = 64) -> list[Candidate]:
     ranks = np.unique(np.geomspace(1, last, most).round().astype(int))
     lost = np.append(squares[::-1].cumsum()[::-1], 0.0) / squares.sum()
     return [Candidate(low_rank(m, n, int(rank)), float(np.sqrt(lost[rank]))) for rank in ranks]
+
+
+def _is_svd(chain: Chain) -> bool:
+    return len(chain.factors) == 2 and chain == low_rank(chain.m, chain.n, chain.widths[1])
 
 
 def _falling(found: Sequence[Candidate]) -> list[Candidate]:
