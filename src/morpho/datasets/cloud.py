@@ -67,5 +67,5 @@ def in_unit_sphere(points: NDArray[np.float64]) -> NDArray[np.float32]:
     [[-1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]
     """
     centred = points - points.mean(axis=0)
-    radius = np.linalg.norm(centred, axis=1).max()
-    return (centred / radius if radius > 0 else centred).astype(np.float32)
+    radius = float(np.linalg.norm(centred, axis=1).max())
+    return np.divide(centred, radius or 1.0).astype(np.float32)

@@ -102,7 +102,7 @@ def _packed(path: Path, part: int, points: int, seed: int) -> Labelled:
         return from_voxels(grid, points, generator)
 
     clouds = _drawn([partial(draw, bits) for bits in packed[there]], part, points, seed)
-    return labelled(path, clouds, label[there], classes)
+    return labelled(path, clouds, label[there], list(classes))
 
 
 def _drawn(draws: Sequence[Callable[[np.random.Generator], _Cloud]], part: int, points: int, seed: int) -> torch.Tensor:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import io
 import zipfile
 import zlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,18 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL.JpegImagePlugin import JpegImageFile
 from torch import Tensor
 
 from morpho.datasets.labelled import Labelled
+from morpho.datasets.pictures import gathered, jpeg
 from morpho.errors import DataError, MorphoError
 from morpho.images import read
 
-__all__ = ["arrays", "decoded", "jpegs", "labelled", "rows", "tiles"]
-
-#: JPEGs that one thread decodes at a time.
-_CHUNK = 1024
-_THREADS = 4
+__all__ = ["arrays", "jpegs", "labelled", "rows", "tiles"]
 
 
 def arrays(path: Path, *names: str) -> list[NDArray[Any]]:
@@ -74,46 +68,11 @@ def jpegs(path: Path, split: str, side: int) -> Labelled:
         raise DataError(f"{path} is damaged (the arrays of {split} do not fit together): get a fresh copy")
     if offset[-1] > len(data):
         raise DataError(f"{path} is damaged ({split} ends before its last picture): get a fresh copy")
-    files = [memoryview(data)[start:end] for start, end in pairwise(offset)]
-    pixels = decoded(files, side, lambda number: f"picture {number} of {split} in {path}")
-    return labelled(path, pixels, label, classes)
-
-
-def decoded(files: Sequence[Any], side: int, name: Any) -> Tensor:
-    """Decode small JPEGs of one size; grey is tripled.
-
-    Args:
-        files: the JPEG files' bytes.
-        side: they must be ``side x side`` pixels.
-        name: says what file number i is called.
-
-    Returns:
-        uint8 ``(N, 3, side, side)``.
-
-    Raises:
-        DataError: one cannot be decoded or has another size.
-    """
-    pixels = np.empty((len(files), side, side, 3), dtype=np.uint8)
-
-    def decode(start: int) -> None:
-        for number in range(start, min(start + _CHUNK, len(files))):
-            pixels[number] = _decode(files[number], side, name, number)
-
-    with ThreadPoolExecutor(_THREADS) as pool:
-        list(pool.map(decode, range(0, len(files), _CHUNK)))
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
-
-
-def _decode(file: Any, side: int, name: Any, number: int) -> NDArray[np.uint8]:
-    """Pillow's JPEG decoder, called directly: no other decoder sees the bytes."""
-    try:
-        with JpegImageFile(io.BytesIO(file)) as image:
-            if image.size == (side, side):
-                return np.asarray(image.convert("RGB"))
-            reason = f"it has {image.size[0]} x {image.size[1]} pixels, not {side} x {side}"
-    except Exception as error:
-        reason = " ".join(str(error).split())[:80]
-    raise DataError(f"{name(number)} cannot be read ({reason}): get a fresh copy")
+    files = [data[start:end].data for start, end in pairwise(offset)]
+    pixels = gathered(
+        len(files), side, lambda number: jpeg(files[number], side, f"picture {number} of {split} in {path}")
+    )
+    return labelled(path, pixels, label, list(classes))
 
 
 def rows(path: Path, columns: Sequence[str], *, delimiter: str = ",") -> list[tuple[str, ...]]:

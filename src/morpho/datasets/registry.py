@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from morpho.datasets.cifar import cifar10, cifar100
+from morpho.datasets.digits import digits
+from morpho.datasets.gtsrb import gtsrb
 from morpho.datasets.labelled import Dataset
 from morpho.datasets.mnist import mnist
 from morpho.datasets.modelnet import modelnet10, modelnet40
+from morpho.datasets.tinyimagenet import tinyimagenet
 from morpho.errors import InputError
 
 __all__ = ["READERS", "load"]
@@ -21,8 +24,11 @@ READERS: dict[str, Callable[..., Dataset]] = {
     "mnist": mnist,
     "cifar10": cifar10,
     "cifar100": cifar100,
+    "gtsrb": gtsrb,
+    "tinyimagenet": tinyimagenet,
     "modelnet10": modelnet10,
     "modelnet40": modelnet40,
+    "digits": digits,
 }
 
 
