@@ -23,7 +23,8 @@ def als(matrix: Matrix, chain: Chain, weights: Sequence[Matrix], sweeps: int) ->
     Every entry of the product is one product of weights, one of each factor, so that the least squares problem of one
     factor falls apart into scalars. With the product ``L`` of the factors to its left and ``R`` to its right:
     ``W[b,i,j,u] = sum_{a,c} F[a,i,u,b,j,c] L[a,b,i,u] R[b,j,u,c] / (sum_a L[a,b,i,u]^2 sum_c R[b,j,u,c]^2)``.
-    A weight whose denominator vanishes stays. Source: lin2021debut (the problem; it solves it by pseudo-inverses).
+    A weight whose denominator vanishes stays. Source: Lin et al., NeurIPS 2021, who solve the problem by
+    pseudo-inverses.
 
     Args:
         matrix: ``(m, n)``, best near unit size.

@@ -29,8 +29,8 @@ class Chain:
     A deformable butterfly (DeBut) has ``t_1 = 1`` and ``t_{k+1} = r_k t_k``: there is exactly one path from each
     input to each output, and the chain is an ordered list of pairs ``(r_k, s_k)`` with ``prod r = m`` and
     ``prod s = n``. In the general family ``t_{k+1}`` may be a divisor of ``r_k t_k``; the quotient is the overlap
-    rank. It contains low-rank products, Monarch matrices and block tensor trains. Sources: lin2021debut,
-    le2024butterfly.
+    rank. It contains low-rank products, Monarch matrices and block tensor trains. Sources: Lin et al., NeurIPS 2021,
+    Le et al., arXiv 2411.04506.
 
     Attributes:
         factors: the right-most factor, which meets the input, first.
@@ -97,7 +97,7 @@ class Chain:
         if re.fullmatch(r"[\d\s]+", text.strip() or "?"):
             return _from_numbers([int(word) for word in text.split()])
         pairs = [(int(r), int(s)) for r, s, power in _PAIR.findall(text) for _ in range(int(power or 1))]
-        if not pairs or _PAIR.sub("", text).strip(" \t\n,;"):
+        if not pairs or _PAIR.sub("", text).strip(" \t\n,;") or text.count("(") != text.count(")"):
             raise InputError(
                 f"{text!r} is no chain: write it as (8,9)(2,2)^3(2,4), the input's side first, as "
                 "64 <-(8,9,1)- 72, or as numbers p q r s t per factor"
@@ -194,7 +194,7 @@ def low_rank(m: int, n: int, rank: int) -> Chain:
 
 
 def monarch(m: int, n: int, blocks: int) -> Chain:
-    """Two block-diagonal factors with a stride permutation between them (Monarch); source: dao2022monarch.
+    """Two block-diagonal factors with a stride permutation between them (Monarch); source: Dao et al., ICML 2022.
 
     Args:
         m: rows.

@@ -53,7 +53,9 @@ class Distillation:
 
 
 def soft_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """The divergence ``T^2 KL(teacher || student)`` of softened answers, logits ``(N, classes)``; source: hinton2015kd.
+    """The divergence ``T^2 KL(teacher || student)`` of softened answers, logits ``(N, classes)``.
+
+    Source: Hinton et al., arXiv 1503.02531.
 
     >>> logits = torch.tensor([[1.0, 2.0, 3.0]])
     >>> float(soft_cross_entropy(logits, logits + 5, 4.0))

@@ -19,7 +19,7 @@ class Factor:
     """The pattern of a factor ``R(p,q | r,s,t)``: ``g`` equal blocks, each an ``r x s`` grid of ``t x t`` diagonals.
 
     Its support is ``I_g (x) 1_{r x s} (x) I_t`` (Kronecker products), so ``p = g r t`` and ``q = g s t``. What is not
-    zero, ``g r s t = p s = q r`` numbers, is held in an array ``(g, r, s, t)``. Source: lin2021debut.
+    zero, ``g r s t = p s = q r`` numbers, is held in an array ``(g, r, s, t)``. Source: Lin et al., NeurIPS 2021.
 
     Attributes:
         g: blocks along the diagonal.
@@ -75,7 +75,7 @@ class Factor:
         """The overlap rank of ``self @ right``, or None where the product's support is no factor's again.
 
         Every sub-block of the product that belongs to one block of each is a matrix of at most this rank: 1 in a
-        deformable butterfly, the rank itself in a low-rank product. Source: le2024butterfly.
+        deformable butterfly, the rank itself in a low-rank product. Source: Le et al., arXiv 2411.04506.
 
         >>> Factor(1, 4, 2, 1).rank_after(Factor(1, 2, 6, 1))
         2

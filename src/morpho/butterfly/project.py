@@ -43,7 +43,8 @@ def project(matrix: Matrix, chain: Chain, *, sweeps: int = 3, column_weights: ND
 
     Hierarchical decompositions from both ends, of which the better one is polished by alternating least squares where
     the chain is a deformable butterfly. A matrix which is such a product is found exactly, and two factors of any
-    overlap rank are optimal; `low_rank` is the truncated SVD. Sources: lin2021debut, le2024butterfly.
+    overlap rank are optimal; `low_rank` is the truncated SVD. Sources: Lin et al., NeurIPS 2021; Le et al., arXiv
+    2411.04506.
 
     Args:
         matrix: ``(m, n)``; float32 is worked on and returned in float32, all else in float64.
@@ -79,7 +80,8 @@ def hierarchical(matrix: Matrix, chain: Chain, *, direction: Literal["right", "l
     """Split one factor after the other off a matrix, each by a truncated SVD of every sub-block.
 
     All factors but the last that is split off have orthonormal parts, so their errors add in quadrature:
-    ``||F - What||^2 = ||F||^2 - ||W_last||^2``, at most ``sqrt(N - 1)`` times the best error. Source: le2024butterfly.
+    ``||F - What||^2 = ||F||^2 - ||W_last||^2``, at most ``sqrt(N - 1)`` times the best error. Source: Le et al.,
+    arXiv 2411.04506.
 
     Args:
         matrix: ``(m, n)``, of floats.
@@ -201,7 +203,8 @@ def _orthonormal(vectors: Matrix) -> Matrix:
         return basis
     sizes = np.linalg.norm(vectors, axis=-2, keepdims=True)
     unit: Matrix = np.full_like(vectors, vectors.shape[-2] ** -0.5)
-    return np.divide(vectors, sizes, out=unit, where=sizes > 0)
+    np.divide(vectors, sizes, out=unit, where=sizes > 0)
+    return unit
 
 
 def _gram(blocks: Matrix, rank: int) -> Matrix:
