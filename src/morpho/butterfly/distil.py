@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from morpho.callable_module import make_callable
 from morpho.errors import InputError
 from morpho.training import Fit, fit
 from morpho.training.fit import Augment, Batches
@@ -161,3 +162,6 @@ def _width(network: nn.Module) -> int:
             "or leave beta at 0"
         )
     return int(width)
+
+
+make_callable(__name__, "distil")

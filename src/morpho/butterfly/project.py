@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from morpho.butterfly.als import als
 from morpho.butterfly.chain import Chain
 from morpho.butterfly.factor import Factor
+from morpho.callable_module import make_callable
 from morpho.errors import InputError
 
 __all__ = ["Projection", "as_matrix", "hierarchical", "project", "split_left", "split_right"]
@@ -261,3 +262,6 @@ def _error(target: Matrix, found: Matrix, importance: Matrix | None) -> float:
     weights = 1 if importance is None else importance
     size = float(np.linalg.norm(target * weights))
     return float(np.linalg.norm((target - found) * weights)) / size if size else 0.0
+
+
+make_callable(__name__, "project")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from morpho.callable_module import make_callable
 from morpho.errors import InputError
 
 __all__ = ["count_kept", "prune"]
@@ -59,3 +60,6 @@ def count_kept(model: nn.Module) -> int:
     total = sum(parameter.numel() for parameter in model.parameters())
     masks = [module.mask for module in model.modules() if isinstance(module, _Masked)]
     return total - sum(int((mask == 0).sum()) for mask in masks)
+
+
+make_callable(__name__, "prune")
