@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +107,7 @@ def distil(
         InputError: features are to be contrasted and a network does not have ``features`` and ``classifier``.
     """
     chosen = distillation or Distillation()
-    teacher = teacher.eval().requires_grad_(False)
+    teacher = copy.deepcopy(teacher).eval().requires_grad_(False)  # the caller's stays as it is
     pupil = _Pupil(student, teacher, chosen)
 
     def loss(wrapped: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
