@@ -1,7 +1,8 @@
 """Random changes of a batch that leave its labels true: for pictures and for clouds of points.
 
 All of them take a whole batch on any device and draw what they need in one call of an explicit generator, which may
-live on another device; none changes its input. Pictures are ``(N, C, H, W)``, uint8 or float; clouds are
+live on another device; none changes its input, and an item's numbers do not depend on how many follow it (but in
+`jitter`). Pictures are ``(N, C, H, W)``, uint8 or float; clouds are
 ``(N, P, 3)`` float, z up.
 """
 
@@ -65,9 +66,9 @@ def crop(
     if pad < 0 or (mode == "reflect" and pad >= min(height, width)):
         raise InputError(f"{height} x {width} pictures cannot be padded by {pad}: pad by less than their shorter side")
     padded = pad_with_zeros(images, (pad, pad, pad, pad)) if mode == "zero" else _mirrored(images, pad)
-    shift = _integers(2 * pad + 1, (2, count), generator, images.device)
+    shift = _integers((2 * pad + 1, 2 * pad + 1), count, generator, images.device)
     windows = padded.unfold(2, height, 1).unfold(3, width, 1)
-    return windows[torch.arange(count, device=images.device), :, shift[0], shift[1]]
+    return windows[torch.arange(count, device=images.device), :, shift[:, 0], shift[:, 1]]
 
 
 def _mirrored(images: Tensor, pad: int) -> Tensor:
@@ -91,15 +92,15 @@ def cutout(images: Tensor, size: int, generator: torch.Generator, *, fill: float
         fill: the value put there, black by default.
     """
     count, _, height, width = images.shape
-    rows = _covered(height, size, count, generator, images.device)[:, None, :, None]
-    columns = _covered(width, size, count, generator, images.device)[:, None, None, :]
+    start = _integers((height, width), count, generator, images.device) - size // 2
+    rows = _covered(start[:, :1], size, height)[:, None, :, None]
+    columns = _covered(start[:, 1:], size, width)[:, None, None, :]
     return images.masked_fill(rows & columns, fill)
 
 
-def _covered(length: int, size: int, count: int, generator: torch.Generator, device: torch.device) -> Tensor:
-    """``(count, length)``: which places an interval around a drawn centre covers."""
-    start = _integers(length, (count, 1), generator, device) - size // 2
-    place = torch.arange(length, device=device)
+def _covered(start: Tensor, size: int, length: int) -> Tensor:
+    """``(N, length)``: which places intervals that begin at ``start``, ``(N, 1)``, cover."""
+    place = torch.arange(length, device=start.device)
     return (place >= start) & (place < start + size)
 
 
@@ -154,6 +155,8 @@ def _uniform(shape: tuple[int, ...], generator: torch.Generator, device: torch.d
     return torch.rand(shape, generator=generator, device=generator.device).to(device)
 
 
-def _integers(end: int, shape: tuple[int, ...], generator: torch.Generator, device: torch.device) -> Tensor:
-    """Whole numbers from 0 to end - 1, drawn where the generator lives."""
-    return torch.randint(end, shape, generator=generator, device=generator.device).to(device)
+def _integers(ends: tuple[int, ...], count: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    """``(count, len(ends))`` whole numbers, those of each column from 0 to its end - 1."""
+    drawn = _uniform((count, len(ends)), generator, device)
+    limits = torch.tensor(ends, device=device)
+    return (drawn * limits).long().minimum(limits - 1)

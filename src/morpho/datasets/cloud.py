@@ -68,4 +68,5 @@ def in_unit_sphere(points: NDArray[np.float64]) -> NDArray[np.float32]:
     """
     centred = points - points.mean(axis=0)
     radius = float(np.linalg.norm(centred, axis=1).max())
-    return np.divide(centred, radius or 1.0).astype(np.float32)
+    scaled: NDArray[np.float64] = centred / (radius or 1.0)
+    return scaled.astype(np.float32)

@@ -45,6 +45,8 @@ def labelled(path: Path, inputs: Tensor, labels: NDArray[Any], classes: Sequence
         DataError: they do not fit together.
     """
     try:
+        if labels.dtype.kind not in "iu":
+            raise DataError(f"labels are {labels.dtype}")
         return Labelled(inputs, torch.from_numpy(labels.astype(np.int64)), tuple(map(str, classes)))
     except (DataError, TypeError, ValueError) as error:
         raise DataError(f"{path} is damaged ({error!s:.200}): get a fresh copy") from error
