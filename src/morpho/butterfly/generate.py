@@ -123,7 +123,8 @@ def chains(
         )
     ranked = ranked[: max(count // 3, count - len({path for paths in lists for path in paths}), 1)]
     paths = _alternating([_in_turn(paths) for paths in lists])
-    return ranked + [_chain(path) for path in paths[: count - len(ranked)]]
+    found = dict.fromkeys([*ranked, *map(_chain, paths[:count])])
+    return list(found)[:count]
 
 
 def least(

@@ -74,7 +74,7 @@ def project(matrix: Matrix, chain: Chain, *, sweeps: int = 3, column_weights: ND
         weights[0] = weights[0] / np.maximum(importance, _LEAST_WEIGHT).reshape(first.g, 1, first.s, 1)
     weights[-1] = weights[-1] * (size or 1)
     weights = balanced(weights)
-    return Projection(weights, _error(target, chain.dense(weights), importance))
+    return Projection(weights, _error(target, chain.dense(weights), importance, size))
 
 
 def hierarchical(matrix: Matrix, chain: Chain, *, direction: Literal["right", "left"]) -> list[Matrix]:
@@ -258,10 +258,11 @@ def _importance(column_weights: NDArray[Any], matrix: Matrix) -> Matrix:
     return (weights / (weights.max() or 1)).astype(matrix.dtype)
 
 
-def _error(target: Matrix, found: Matrix, importance: Matrix | None) -> float:
+def _error(target: Matrix, found: Matrix, importance: Matrix | None, size: float) -> float:
+    """The relative error, of matrices divided by their size: squares of small or large float32 are out of range."""
     weights = 1 if importance is None else importance
-    size = float(np.linalg.norm(target * weights))
-    return float(np.linalg.norm((target - found) * weights)) / size if size else 0.0
+    whole = float(np.linalg.norm(target / (size or 1) * weights))
+    return float(np.linalg.norm((target - found) / (size or 1) * weights)) / whole if whole else 0.0
 
 
 make_callable(__name__, "project")

@@ -26,7 +26,7 @@ def released_chain(c_out: int, c_in: int, *, kind: Kind = "monotonic", level: in
     Monotonic: ``(8,9)`` takes ``9 c`` inputs to ``8 c``, factors ``(2,2)`` keep that width, others halve it to twice
     the ``h`` outputs, and the last one is ``(h / t, 2 h / t)``. A higher level has more factors. Bulging: as released
     its sizes do not meet and no chain is valid; this is the shape that was intended, ``(8,6)`` and ``(4,6)`` by way of
-    a width of ``12 c`` in place of ``(8,9)``. Source: alldebut, its code.
+    a width of ``12 c`` in place of ``(8,9)``. Source: the code of All-DeBut, TNNLS 2025.
 
     Args:
         c_out: output channels; half, once or twice ``c_in`` when both are padded.
