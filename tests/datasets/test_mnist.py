@@ -86,7 +86,7 @@ def test_missing_parts_are_told(tmp_path: Path) -> None:
 def test_parts_that_do_not_fit_are_told(tmp_path: Path) -> None:
     write_mnist(tmp_path)
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(np.zeros(6, np.uint8)))
-    with pytest.raises(DataError, match="train-images-idx3-ubyte is damaged .*one for each input"):
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte is damaged .*one for each input"):
         load("mnist", tmp_path)
     (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(random_bytes(6, 28, 27)))
     with pytest.raises(DataError, match=r"not uint8 \(N, 28, 28\)"):

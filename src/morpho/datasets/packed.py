@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -30,8 +31,13 @@ def arrays(path: Path, *names: str) -> list[NDArray[Any]]:
         DataError: the file is damaged, holds pickled objects, or lacks an array.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return [file[name] for name in names]
+        # Opened here, as NumPy leaves a file open that turns out to be damaged.
+        with path.open("rb") as stream:
+            file = np.load(stream, allow_pickle=False)
+            if not isinstance(file, NpzFile):
+                raise ValueError("it is a single array")
+            with file:
+                return [file[name] for name in names]
     except KeyError as error:
         raise DataError(f"{path} has no array {error.args[0]!s:.80}: get a fresh copy") from error
     except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:

@@ -78,7 +78,7 @@ def ppm(data: Any, side: int, name: str, box: Box | None = None) -> NDArray[np.u
             raise ValueError(f"it is {image.mode}, {image.size[0]} x {image.size[1]}, not RGB of a usual size")
         if box is not None and not (0 <= box[0] < box[2] <= image.width and 0 <= box[1] < box[3] <= image.height):
             raise ValueError(f"the region {box} is not inside its {image.width} x {image.height} pixels")
-        return np.asarray(image.resize((side, side), Resampling.BILINEAR, box))
+        return np.asarray((image.crop(box) if box else image).resize((side, side), Resampling.BILINEAR))
 
 
 def jpeg_files(paths: Sequence[Path], side: int) -> Tensor:
