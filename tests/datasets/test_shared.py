@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from morpho.datasets import Dataset, cifar10_lossless, load
-from morpho.datasets.off import read_off
+from morpho.datasets.off import Mesh, read_off
 from morpho.datasets.packed import rows
 from tests.datasets.files import idx
 
@@ -161,6 +162,17 @@ def test_modelnets_own_files_are_read(data_root: Path, tmp_path: Path) -> None:
             (folder / part / path.name).write_bytes(path.read_bytes())
     data = load("modelnet10", tmp_path, points=20_000)
     assert data.train.inputs.shape == (2, 20_000, 3)
-    extent = np.ptp(shapes["bathtub_0001"].vertices, axis=0)
-    drawn = data.train.inputs[0].amax(0) - data.train.inputs[0].amin(0)
-    assert (drawn / drawn.max()).tolist() == pytest.approx((extent / extent.max()).tolist(), abs=0.01)
+    for cloud, mesh in zip(data.train.inputs, (shapes["bathtub_0001"], shapes["bathtub_0002"]), strict=True):
+        drawn, exact = np.cov(cloud.double().numpy().T), _covariance(mesh)
+        assert np.abs(drawn / np.trace(drawn) - exact / np.trace(exact)).max() < 0.01
+
+
+def _covariance(mesh: Mesh) -> NDArray[np.float64]:
+    """Of points uniform on the surface: for a triangle v of mean g, E[p p'] is (sum of v v' + 9 g g') / 12."""
+    corners = mesh.vertices[mesh.faces]
+    weight = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    weight /= weight.sum()
+    middle = corners.mean(axis=1)
+    second = np.einsum("f,fci,fcj->ij", weight, corners, corners) + 9 * np.einsum("f,fi,fj->ij", weight, middle, middle)
+    mean = weight @ middle
+    return np.asarray(second / 12 - np.outer(mean, mean), dtype=np.float64)

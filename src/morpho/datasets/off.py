@@ -60,7 +60,7 @@ def _vertices(lines: list[bytes]) -> NDArray[np.float64]:
     numbers = b" ".join(lines).split()
     if len(numbers) != 3 * len(lines):  # with colours, or damaged
         numbers = [number for line in lines for number in line.split()[:3]]
-    vertices = np.array(numbers).astype(np.float64).reshape(len(lines), 3)
+    vertices = np.fromiter(map(float, numbers), np.float64, len(numbers)).reshape(len(lines), 3)
     if not np.isfinite(vertices).all():
         raise ValueError("a coordinate is not finite")
     return vertices
@@ -69,7 +69,7 @@ def _vertices(lines: list[bytes]) -> NDArray[np.float64]:
 def _triangles(lines: list[bytes]) -> NDArray[np.int64]:
     numbers = b" ".join(lines).split()
     if len(numbers) == 4 * len(lines):
-        table = np.array(numbers).astype(np.int64).reshape(-1, 4)
+        table = np.fromiter(map(int, numbers), np.int64, len(numbers)).reshape(-1, 4)
         if (table[:, 0] == 3).all():
             return table[:, 1:]
     found = [triangle for line in lines for triangle in _fan(line)]
