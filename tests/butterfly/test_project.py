@@ -190,6 +190,8 @@ def test_heavy_columns_are_met_better() -> None:
     plain, weighted = project(matrix, chain), project(matrix, chain, column_weights=importance)
     assert weighted.error == pytest.approx(lost(weighted.weights))
     assert weighted.error < lost(plain.weights) - 0.02
+    scaled = project(matrix * importance, chain)
+    np.testing.assert_allclose(chain.dense(weighted.weights) * importance, chain.dense(scaled.weights), atol=1e-9)
     same = project(matrix, chain, column_weights=np.full(24, 3.0))
     assert same.error == pytest.approx(plain.error)
 

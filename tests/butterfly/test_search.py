@@ -48,7 +48,7 @@ def _triple(chain: Chain) -> tuple[int, int, int]:
     return chain.parameters, max(chain.widths), len(chain.factors)
 
 
-@pytest.mark.parametrize(("m", "n"), [(8, 12), (16, 18), (12, 5), (1, 12), (30, 1), (7, 11), (24, 24)])
+@pytest.mark.parametrize(("m", "n"), [(8, 9), (9, 14), (8, 12), (16, 18), (12, 5), (1, 12), (30, 1), (7, 11), (24, 24)])
 @pytest.mark.parametrize("narrow", [None, 1])
 @pytest.mark.parametrize("wide", [None, 30])
 def test_the_front_is_that_of_all_chains(m: int, n: int, narrow: int | None, wide: int | None) -> None:
