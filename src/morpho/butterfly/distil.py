@@ -118,7 +118,7 @@ def distil(
         value = chosen.gamma * functional.cross_entropy(logits, labels)
         if known is not None:
             value = value + chosen.alpha * soft_cross_entropy(logits, known, chosen.temperature)
-        return value if pair is None else value + chosen.beta * contrastive(*pair, chosen.tau)
+        return value if pair is None else value + chosen.beta * contrastive(pair[0], pair[1], chosen.tau)
 
     trained = fit(
         pupil,
