@@ -110,7 +110,7 @@ RECIPES: dict[str, Recipe] = {
         dataset="cifar10",
         augment="flip-shift",
         teacher=Fit(
-            epochs=10,
+            epochs=8,
             batch=256,
             learning_rate=0.4,
             schedule="linear",
@@ -118,7 +118,7 @@ RECIPES: dict[str, Recipe] = {
             label_smoothing=0.1,
             averaging="ema",
         ),
-        student=replace(_STUDENT, epochs=4, learning_rate=3e-3, batch=256),
+        student=replace(_STUDENT, epochs=3, learning_rate=3e-3, batch=256),
         budget=0.1,
     ),
     "pointnet-modelnet10": Recipe(
@@ -127,7 +127,7 @@ RECIPES: dict[str, Recipe] = {
         dataset="modelnet10",
         augment="points",
         teacher=replace(_STUDENT, epochs=14, learning_rate=1e-3, batch=32),
-        student=replace(_STUDENT, epochs=8, learning_rate=2e-3, batch=32),
+        student=replace(_STUDENT, epochs=6, learning_rate=2e-3, batch=32),
         budget=0.0498,
     ),
 }
