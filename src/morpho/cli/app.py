@@ -40,6 +40,11 @@ VERBS = (
     Verb("lut convert", "morpho.cli.lut_files:convert", "Write a table in another format, dialect or size."),
     Verb("lut mix", "morpho.cli.lut_files:mix", "Mix two tables, or weaken one."),
     Verb("lut compose", "morpho.cli.lut_files:compose", "Make one table of several that follow each other."),
+    Verb(
+        "butterfly chains",
+        "morpho.cli.butterfly_chains:butterfly_chains",
+        "Search chains of factors for a layer's size, or describe one; draw it.",
+    ),
     Verb("list", "morpho.cli.list:list_artifacts", "List the tables and weights that morpho ships."),
     Verb("info", "morpho.cli.info:info", "Say what a file is: an artefact's card, a picture's properties."),
     Verb("check", "morpho.cli.check:check", "Report versions, processor, GPU, caches of this installation."),
@@ -65,6 +70,7 @@ VERBS = (
 
 #: The first words of two-word verbs.
 GROUPS = {
+    "butterfly": "Search and draw chains of butterfly factors.",
     "bench": "Measure speed beside what else there is.",
     "eval": "Measure quality by a paper's protocol.",
     "lut": "Apply, inspect and convert lookup tables of colours.",
