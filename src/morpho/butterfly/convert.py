@@ -20,7 +20,7 @@ from morpho.butterfly.search import Candidate, Family, allocate, front
 from morpho.callable_module import make_callable
 from morpho.errors import InputError
 
-__all__ = ["Compressed", "Policy", "convert", "convertible", "count_parameters"]
+__all__ = ["Compressed", "Policy", "butterfly_of", "convert", "convertible", "count_parameters"]
 
 Matrix: TypeAlias = NDArray[Any]
 #: Gives the chain of a layer by its name and its matrix's size ``(m, n)``; None keeps the layer as it is.
@@ -219,7 +219,7 @@ def _replace(
 ) -> LayerReport:
     """Put a butterfly in a layer's place; tell what that costs."""
     dense = model.get_submodule(name)
-    layer = _butterfly(dense, chain, order, name, seed)
+    layer = butterfly_of(dense, chain, order, name, seed)
     matrix, error = _matrix(dense, order), None
     if initialise == "project":
         weights = _column_weights(dense, order, seen.get(name))
@@ -260,9 +260,21 @@ def _kept_row(model: nn.Module, name: str, reason: str, seen: Mapping[str, _Seen
     )
 
 
-def _butterfly(
+def butterfly_of(
     dense: nn.Module, chain: Chain, order: Order, name: str, seed: int
 ) -> ButterflyLinear | ButterflyConv1d | ButterflyConv2d:
+    """A layer with fresh weights in the form of a dense one, whose bias it takes over.
+
+    Args:
+        dense: a Linear or Conv layer.
+        chain: of at least its size.
+        order: of the columns.
+        name: of the layer; it belongs to the seed.
+        seed: of the weights.
+
+    Raises:
+        InputError: the chain is too small.
+    """
     m, n = _matrix_size(dense)
     if chain.m < m or chain.n < n:
         raise InputError(f"the layer {name!r} is {m} x {n}, and its chain {chain} only {chain.m} x {chain.n}")

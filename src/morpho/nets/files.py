@@ -23,7 +23,7 @@ from morpho.errors import ArtifactError, InputError
 from morpho.nets.network import Network
 from morpho.nets.registry import build
 
-__all__ = ["KIND", "assign", "load", "load_plain", "save", "tensors_of"]
+__all__ = ["KIND", "assign", "load", "load_plain", "outline", "save", "tensors_of"]
 
 #: The kind on the card of every network.
 KIND = "network"
@@ -55,7 +55,7 @@ def save(path: Path | str, model: nn.Module, card: Card, *, overwrite: bool = Fa
     if card.kind != KIND:
         raise ArtifactError(f"the card says {card.kind!r}: a network needs the kind {KIND!r}")
     tensors = tensors_of(model)
-    _check(tensors, _outline(card).state_dict())
+    _check(tensors, outline(card).state_dict())
     artifacts.save(path, tensors, card, overwrite=overwrite)
 
 
@@ -67,7 +67,7 @@ def load(path: Path | str) -> tuple[Network, Card]:
     """
     tensors, card = artifacts.load(path, kind=KIND)
     try:
-        model = _outline(card)
+        model = outline(card)
         assign(model, tensors)
     except ArtifactError as error:
         raise ArtifactError(f"{path}: {error}") from error
@@ -143,8 +143,12 @@ def _check(tensors: Mapping[str, NDArray[Any]], state: Mapping[str, Tensor]) -> 
             raise ArtifactError(f"the tensor {name!r} holds NaN or infinity: train the network again")
 
 
-def _outline(card: Card) -> Network:
-    """The network that a card names, without memory for its weights."""
+def outline(card: Card) -> Network:
+    """The network that a card names, on the meta device: without memory for its weights.
+
+    Raises:
+        ArtifactError: the card names no network, or one that cannot be built.
+    """
     net, options = card.recipe.get("net"), card.recipe.get("options", {})
     if not isinstance(net, str) or not isinstance(options, dict) or "seed" in options:
         raise ArtifactError('the card names no network: its recipe needs {"net": NAME, "options": {...}}')

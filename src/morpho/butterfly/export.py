@@ -1,0 +1,129 @@
+"""Compressed networks for elsewhere: dense again for plain torch, or as an ONNX file."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from morpho.atomic import replacing
+from morpho.butterfly.layers import ButterflyConv1d, ButterflyConv2d, ButterflyLinear
+from morpho.errors import ArtifactError, OutputExistsError, require
+
+__all__ = ["merge", "to_onnx"]
+
+_BUTTERFLIES = (ButterflyLinear, ButterflyConv1d, ButterflyConv2d)
+#: The largest difference between torch's and ONNX Runtime's outputs, as a part of the largest output.
+_TOLERANCE = 1e-5
+
+
+def merge(model: nn.Module) -> nn.Module:
+    """A copy in which every butterfly is a dense layer again: as large as before, for tools that know no butterflies.
+
+    The copy of a network of `morpho.nets` has the tensors of the dense network, so `morpho.nets.save` takes it.
+
+    >>> from morpho.butterfly import Chain
+    >>> merge(nn.Sequential(ButterflyLinear(Chain.parse("(2,3)(4,2)"))))
+    Sequential(
+      (0): Linear(in_features=6, out_features=8, bias=True)
+    )
+    """
+    if isinstance(model, _BUTTERFLIES):
+        return model.merge()
+    result = copy.deepcopy(model)
+    for name, layer in [*result.named_modules()]:
+        if isinstance(layer, _BUTTERFLIES):
+            _put(result, name, layer.merge())
+    return result
+
+
+def to_onnx(model: nn.Module, path: Path | str, sample: Tensor, *, opset: int = 18, overwrite: bool = False) -> None:
+    """Write a network as an ONNX file, of which any runtime can compute any number of items at once.
+
+    Args:
+        model: a converted network, or any other; it is exported in evaluation mode and left as it is.
+        path: the file.
+        sample: inputs ``(N, ...)``, N of at least 2.
+        opset: the version of ONNX's operators.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        MissingExtraError: onnx or onnxscript is not installed.
+        ArtifactError: the network cannot be exported; or ONNX Runtime, where it is installed, computes outputs that
+            differ by more than 1e-5 of the largest. No file is written then.
+        OutputExistsError: the file exists and ``overwrite`` is false.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise OutputExistsError(f"{path} exists already: choose another name or allow overwriting")
+    for module in ("onnx", "onnxscript"):
+        require(module, "onnx")
+    model = copy.deepcopy(model).eval().cpu().float()
+    with torch.no_grad():
+        content = _exported(model, sample, opset)
+        _check(model, content, sample)
+    with replacing(path, overwrite=overwrite) as file:
+        file.write(content)
+
+
+def _put(model: nn.Module, name: str, layer: nn.Module) -> None:
+    parent, _, last = name.rpartition(".")
+    setattr(model.get_submodule(parent), last, layer)
+
+
+def _exported(model: nn.Module, sample: Tensor, opset: int) -> bytes:
+    with _quietly():
+        program = torch.onnx.export(
+            model,
+            (sample,),
+            input_names=["input"],
+            output_names=["output"],
+            opset_version=opset,
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    content: bytes = program.model_proto.SerializeToString()
+    return content
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """What the exporter warns of concerns its own future, and that torchvision is not there."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _check(model: nn.Module, content: bytes, sample: Tensor) -> None:
+    """Compare with ONNX Runtime, where it is installed: for the sample, and for one item of it."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    for inputs in (sample, sample[:1]):
+        expected = model(inputs).numpy()
+        found: NDArray[Any] = session.run(None, {"input": inputs.numpy()})[0]
+        error = np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-30)
+        if not error < _TOLERANCE:
+            raise ArtifactError(
+                f"the exported network differs from the original by {error:.1e} of the largest output: "
+                "export it merged, or with another opset"
+            )
