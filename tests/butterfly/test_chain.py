@@ -184,7 +184,15 @@ def test_monarch_has_blocks_of_rank_one() -> None:
 @given(_CHAINS)
 def test_neighbouring_factors_may_be_merged(chain: Chain) -> None:
     for k, (right, left) in enumerate(pairwise(chain.factors)):
-        if left.r * left.t == right.t and right.s * right.g == left.g:
-            continue  # A detour that comes back where it began: their product only scales, and is no factor.
+        if left.r * left.t == right.t and right.s * right.g == left.g and len(chain.factors) > 2:
+            continue  # A detour that comes back where it began: their product only scales, and stays in no chain.
         merged = Chain((*chain.factors[:k], left.after(right), *chain.factors[k + 2 :]))
         assert (merged.m, merged.n) == (chain.m, chain.n)
+
+
+def test_refuses_factors_that_only_scale_but_passes_through_detours() -> None:
+    with pytest.raises(InputError, match="only scale its input"):
+        Chain((Factor(4, 2, 1, 1), Factor(4, 1, 1, 2), Factor(1, 2, 4, 2)))
+    detour = Chain((Factor(4, 3, 1, 1), Factor(4, 1, 3, 1), Factor(1, 2, 4, 1)))
+    weights = [np.full(factor.shape, 1.0) for factor in detour.factors]
+    np.testing.assert_allclose(detour.dense(weights), np.full((2, 4), 3.0))

@@ -79,10 +79,6 @@ def test_a_product_has_a_pattern_only_where_the_rank_is_known(left: Factor, righ
         return
     paths = left.support().astype(int) @ right.support().astype(int)
     assert set(np.unique(paths)) <= {0, rank}
-    if left.r * left.t == right.t and right.s * right.g == left.g:
-        with pytest.raises(InputError, match="only scale"):
-            left.after(right)
-        return
     np.testing.assert_array_equal(paths > 0, left.after(right).support())
 
 
@@ -90,8 +86,3 @@ def test_a_product_has_a_pattern_only_where_the_rank_is_known(left: Factor, righ
 def test_refuses_numbers_that_are_not_positive(numbers: tuple[int, int, int, int]) -> None:
     with pytest.raises(InputError, match="positive"):
         Factor(*numbers)
-
-
-def test_refuses_a_factor_that_only_scales() -> None:
-    with pytest.raises(InputError, match="leave it out"):
-        Factor(2, 1, 1, 3)

@@ -36,7 +36,8 @@ class Chain:
         factors: the right-most factor, which meets the input, first.
 
     Raises:
-        InputError: sizes do not meet, or the product would have structural zeros; the sentence says where.
+        InputError: sizes do not meet, a factor would only scale, or the product would have structural zeros; the
+            sentence says where.
 
     >>> chain = Chain.from_pairs([(8, 9), (2, 2), (2, 4)])
     >>> print(chain)
@@ -50,6 +51,8 @@ class Chain:
     def __post_init__(self) -> None:
         if not self.factors:
             raise InputError("a chain needs at least one factor")
+        if any(factor.r == factor.s == 1 for factor in self.factors) and len(self.factors) > 1:
+            raise InputError("a factor (r, s) = (1, 1) would only scale its input: leave it out")
         for number, (right, left) in enumerate(pairwise(self.factors), start=1):
             if right.p != left.q:
                 raise InputError(

@@ -28,7 +28,7 @@ class Factor:
         t: size of a diagonal matrix, the distance of the inputs that one output adds up.
 
     Raises:
-        InputError: a number is not positive, or the factor would only scale (``r = s = 1``).
+        InputError: a number is not positive.
 
     >>> factor = Factor(g=2, r=2, s=3, t=4)
     >>> factor.p, factor.q, factor.parameters
@@ -43,8 +43,6 @@ class Factor:
     def __post_init__(self) -> None:
         if min(astuple(self)) < 1:
             raise InputError(f"the factor (g, r, s, t) = {astuple(self)} needs positive numbers")
-        if self.r == self.s == 1:
-            raise InputError(f"the factor (r, s, t) = (1, 1, {self.t}) would only scale its input: leave it out")
 
     @property
     def shape(self) -> tuple[int, int, int, int]:

@@ -47,6 +47,7 @@ class Butterfly(nn.Module):
             raise InputError(f"a chain of {chain.m} x {chain.n} is too small for a layer of {m} x {n}")
         self.chain, self.size = chain, (m, n)
         self.plan: Plan | None = None
+        self._usual = best_plan(chain, _COMPILED_COLUMNS, kernel=self._kernel_places)
         self.factors = nn.ParameterList(nn.Parameter(torch.empty(factor.shape)) for factor in chain.factors)
         self.bias = nn.Parameter(torch.empty(m)) if bias else None
         self._kept: dict[Plan, tuple[Any, list[tuple[Factor, Tensor]]]] = {}
@@ -100,7 +101,7 @@ class Butterfly(nn.Module):
         if self.plan is not None:
             return self.plan
         if _is_traced():
-            columns = _COMPILED_COLUMNS
+            return self._usual
         return best_plan(self.chain, bucket(columns), training=torch.is_grad_enabled(), kernel=self._kernel_places)
 
     def _merged(self, plan: Plan) -> list[tuple[Factor, Tensor]]:
@@ -201,9 +202,8 @@ class _ButterflyConv(Butterfly):
         self.kernel_size = self._tuple(kernel_size)
         self.stride, self.padding = self._tuple(stride), self._tuple(padding)
         self.dilation = self._tuple(dilation)
-        size = (out_channels, in_channels * prod(self.kernel_size))
-        super().__init__(chain, size, bias=bias, seed=seed)
         self._kernel_places = prod(self.kernel_size)
+        super().__init__(chain, (out_channels, in_channels * self._kernel_places), bias=bias, seed=seed)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Convolve ``(N, in, ...)`` to ``(N, out, ...)``."""
