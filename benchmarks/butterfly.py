@@ -18,6 +18,7 @@ import argparse
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,12 +26,13 @@ from numpy.typing import NDArray
 
 from benchmarks.common import write
 from benchmarks.study import Outcome, Study
+from morpho.butterfly import bench
 from morpho.butterfly.als import als
 from morpho.butterfly.chain import Chain, low_rank, monarch
 from morpho.butterfly.project import project
 from morpho.butterfly.search import best, pareto
 from morpho.records import Cell, Record, Stopwatch
-from morpho.timing import seconds
+from morpho.timing import Timing, seconds
 
 Matrix = NDArray[Any]
 
@@ -163,7 +165,7 @@ def search(runs: int) -> list[Record]:
     watch = Stopwatch()
     rows: list[list[Cell]] = []
     for m, n in ((512, 4608), (1024, 1024), (128, 400), (4096, 256), (510, 1000)):
-        taken = min(seconds(lambda m=m, n=n: pareto(m, n)) for _ in range(runs))
+        taken = min(seconds(partial(pareto, m, n)) for _ in range(runs))
         rows.append([f"{m} x {n}", "exact front of parameters and widths", len(pareto(m, n)), round(taken, 3), None])
     for name, sizes in (("VGG-16", VGG16), ("PointNet", POINTNET)):
         rows += [_whole(name, sizes, what) for what in ("ranked", "projected")]
@@ -263,6 +265,82 @@ def cifar10(seeds: Sequence[int]) -> list[Record]:
     ]
 
 
+def speed(runs: int) -> list[Record]:
+    """Linear layers of one thread, batch by batch."""
+    watch = Stopwatch()
+    rows: list[list[Cell]] = []
+    for name, chain in SPEED:
+        for columns in (1, 4, 16, 64, 256, 1024, 4096):
+            case = bench.Case(chain=chain, columns=columns)
+            timed = bench.linear_timings(case, runs=runs, compiled=columns == 256, released=columns <= 256)
+            rows.append([f"{chain.m} x {chain.n}, {name}", chain.parameters, columns, *_ways(timed)])
+    return [
+        Record(
+            name="butterfly-speed",
+            title="Linear layers: milliseconds of one thread",
+            command="python -m benchmarks.butterfly speed",
+            protocol=f"float32, inputs with the batch first, medians of {runs} runs of all ways in turn after one "
+            "warm-up. As released: a broadcast product and a sum per factor.",
+            columns=["layer", "parameters", "batch", *_WAYS, "over the best dense"],
+            rows=rows,
+            n=runs,
+            wall_seconds=watch.seconds,
+            notes="Ways are timed in turn, so each finds the caches as the others left them. The released way was not "
+            "timed beyond a batch of 256, nor torch.compile at other batches.",
+        )
+    ]
+
+
+def conv(runs: int) -> list[Record]:
+    """Convolutions of 3 x 3 on one thread."""
+    watch = Stopwatch()
+    rows: list[list[Cell]] = []
+    for channels, side, chain in CONVOLUTIONS:
+        case = bench.Case(chain=chain, columns=8, side=side)
+        timed = bench.conv_timings(case, runs=runs)
+        share = round(100 * chain.parameters / (chain.m * chain.n), 2)
+        rows.append([f"{channels} channels, {side} x {side}", str(chain.pairs()), share, *_ways(timed)])
+    return [
+        Record(
+            name="butterfly-conv",
+            title="Convolutions of 3 x 3 on eight pictures: milliseconds of one thread",
+            command="python -m benchmarks.butterfly conv",
+            protocol=f"float32, padding 1, medians of {runs} runs of all ways in turn after a warm-up. As released: "
+            "unfolded windows, then a broadcast product and a sum per factor.",
+            columns=["layer", "chain, input side first", "parameters / %", *_WAYS, "over the best dense"],
+            rows=rows,
+            n=runs,
+            wall_seconds=watch.seconds,
+            notes="The chains that begin with (8,9) are the paper's.",
+        )
+    ]
+
+
+def _ways(timed: Sequence[Timing]) -> list[Cell]:
+    """Milliseconds of each way, and how much faster ours is than the best dense one."""
+    found = {timing.method: timing.milliseconds for timing in timed}
+    return [*(found.get(way) for way in _WAYS), bench.ratios(timed)["morpho"]]
+
+
+#: The columns of the tables of speed.
+_WAYS = ("dense, torch", "dense, ONNX Runtime", "morpho", "morpho, torch.compile", "as released")
+SPEED = [
+    ("2 %", Chain.parse("(4,4)^5")),
+    ("radix 2", Chain.parse("(2,2)^10")),
+    ("Monarch", monarch(1024, 1024, 32)),
+    ("VGG's", Chain.parse("(8,9)(2,2)^3(2,4)^3")),
+    ("two factors", Chain.parse("(16,72)(32,64)")),
+]
+CONVOLUTIONS = [
+    (512, 14, Chain.parse("(1,9)(16,16)(32,32)")),
+    (512, 14, Chain.parse("(2,9)(16,16)(16,32)")),
+    (512, 14, Chain.parse("(8,9)(2,2)^3(2,4)^3")),
+    (128, 28, Chain.parse("(1,9)(8,8)(16,16)")),
+    (128, 28, Chain.parse("(2,9)(8,8)(8,16)")),
+    (64, 32, Chain.parse("(1,9)(8,8)(8,8)")),
+]
+
+
 def _study(
     recipe: str,
     runs: Sequence[tuple[str, int, Sequence[int]]],
@@ -327,6 +405,8 @@ def main() -> int:
         "mnist": lambda options: mnist(options.seeds),
         "modelnet10": lambda options: modelnet10(options.seeds),
         "cifar10": lambda options: cifar10(options.seeds),
+        "speed": lambda options: speed(options.runs),
+        "conv": lambda options: conv(options.runs),
     }
     parser.add_argument("what", choices=list(measures))
     parser.add_argument("--runs", type=int, default=5, help="projection, search, speed: of each way")
