@@ -29,8 +29,9 @@ from benchmarks.study import Outcome, Study
 from morpho.butterfly import bench
 from morpho.butterfly.als import als
 from morpho.butterfly.chain import Chain, low_rank, monarch
+from morpho.butterfly.generate import chains, least
 from morpho.butterfly.project import project
-from morpho.butterfly.search import best, pareto
+from morpho.butterfly.search import best, front, pareto
 from morpho.records import Cell, Record, Stopwatch
 from morpho.timing import Timing, seconds
 
@@ -181,10 +182,10 @@ def search(runs: int) -> list[Record]:
             name="butterfly-search",
             title="Searching chains",
             command="python -m benchmarks.butterfly search",
-            protocol="Exact front: the fastest of the runs. Whole networks: Gaussian weights of seed 0, one after the "
-            "other on one core: the best chain within 4 % of each layer by ranking on its weights, or the "
-            "projection of the chain that has the most freedom within 4 %. Last rows: deformable butterflies ranked "
-            "on a matrix of butterfly-projection, within the parameters of the chain there.",
+            protocol="Exact front: the fastest of the runs. Whole networks: Gaussian weights of seed 0, one layer after "
+            "the other on one core: chains of all sizes ranked on the weights, as a conversion needs them; or one "
+            "projection within 4 %, or the smallest chain. Last rows: deformable butterflies ranked on a matrix of "
+            "butterfly-projection, within the parameters of the chain there.",
             columns=["what", "how", "chains", "seconds", "error"],
             rows=rows,
             seeds=[0],
@@ -196,16 +197,14 @@ def search(runs: int) -> list[Record]:
 
 def _whole(name: str, sizes: Sequence[tuple[int, int]], what: str) -> list[Cell]:
     """Seconds for all layers of a network."""
-    from morpho.butterfly.search import chains
-
     random = np.random.default_rng(0)
     matrices = [random.normal(size=size).astype(np.float32) for size in sizes]
     watch = Stopwatch()
     for matrix in matrices:
         m, n = matrix.shape
-        budget = max(m * n // 25, 4 * (m + n))
+        budget = max(m * n // 25, least(m, n))
         if what == "ranked":
-            best(matrix, budget=budget, family="debut")
+            front(matrix, family="debut")
         else:
             project(matrix, chains(m, n, budget=budget, count=1, family="debut")[0])
     return [f"all {len(sizes)} layers of {name}", what, None, round(watch.seconds, 2), None]
