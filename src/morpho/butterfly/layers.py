@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from morpho.butterfly import quick
 from morpho.butterfly.chain import Chain
 from morpho.butterfly.factor import Factor
-from morpho.butterfly.plan import Plan, best_plan, bucket, dense_plan
+from morpho.butterfly.kernel import Packed, pack
+from morpho.butterfly.plan import Plan, best_plan, bucket, dense_plan, quick_plan
 from morpho.butterfly.products import from_rows, merge, to_rows, with_columns
 from morpho.errors import InputError
 
@@ -34,7 +36,8 @@ class Butterfly(nn.Module):
         chain: the shape of the weights.
         factors: weights ``(g, r, s, t)``, the right-most first.
         bias: ``(out,)`` or None.
-        plan: fixes how factors are merged; None chooses by the size of the input.
+        plan: fixes how factors are merged, and that torch multiplies them; None chooses by the size of the input, and
+            for inference on a processor takes the compiled loops of `morpho.butterfly.kernel` where they are faster.
     """
 
     bias: nn.Parameter | None
@@ -51,6 +54,8 @@ class Butterfly(nn.Module):
         self.factors = nn.ParameterList(nn.Parameter(torch.empty(factor.shape)) for factor in chain.factors)
         self.bias = nn.Parameter(torch.empty(m)) if bias else None
         self._kept: dict[Plan, tuple[Any, list[tuple[Factor, Tensor]]]] = {}
+        self._packed: tuple[Any, Packed | None] | None = None
+        self._quick_plans: dict[int, Plan | None] = {}
         self.reset_parameters(seed)
 
     @torch.no_grad()
@@ -107,7 +112,7 @@ class Butterfly(nn.Module):
     def _merged(self, plan: Plan) -> list[tuple[Factor, Tensor]]:
         """Patterns and weights of a plan's groups; kept while they cannot change."""
         keep = not (torch.is_grad_enabled() or _is_traced())
-        state = [(w.data_ptr(), w._version, w.dtype) for w in self.factors] if keep else None
+        state = self._state() if keep else None
         if keep and plan in self._kept and self._kept[plan][0] == state:
             return self._kept[plan][1]
         weights = list(self.factors)
@@ -117,9 +122,46 @@ class Butterfly(nn.Module):
             self._kept = {**self._kept, plan: (state, merged)} if len(self._kept) < 4 else {plan: (state, merged)}
         return merged
 
+    def _quick(self, inputs: Tensor, columns: int) -> tuple[Packed, Tensor] | None:
+        """Weights for the compiled loops, and the bias, where those can be used and are predicted to be the fastest."""
+        if _is_traced() or self.plan is not None or not quick.takes(inputs):
+            return None
+        size = bucket(columns)
+        if size not in self._quick_plans:  # the hash of a chain takes as long as a small product
+            self._quick_plans[size] = quick_plan(self.chain, size, kernel=self._kernel_places)
+        plan, state = self._quick_plans[size], self._state()
+        if plan is None:
+            return None
+        if self._packed is None or self._packed[0] != state:
+            self._packed = state, self._pack(plan)
+        if self._packed[1] is None:
+            return None
+        bias = torch.zeros(self.size[0]) if self.bias is None else self.bias.contiguous()
+        return self._packed[1], bias
+
+    def _pack(self, plan: Plan) -> Packed | None:
+        """Merged weights for the compiled loops, if those can read them."""
+        own = [*self.factors, *([] if self.bias is None else [self.bias])]
+        if any(weights.dtype != torch.float32 or weights.device.type != "cpu" for weights in own):
+            return None
+        merged = [merge(self.chain.factors[group], own[group]) for group in plan.groups()]
+        return pack(plan.patterns, [weights.numpy() for _, weights in merged])
+
+    def _state(self) -> list[Any]:
+        """What changes with the weights."""
+        own: list[Any] = list(self.factors._parameters.values())  # much faster than the list's own iterator
+        if self.bias is not None:
+            own.append(self.bias)
+        return [(w.data_ptr(), 0 if w.is_inference() else w._version, w.dtype) for w in own]
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode, and forget merged weights: whoever writes to ``weight.data`` leaves no other trace."""
+        self._kept, self._packed = {}, None
+        return super().train(mode)
+
     def __getstate__(self) -> dict[str, Any]:
         """Copies and files hold no merged weights."""
-        return {**self.__dict__, "_kept": {}}
+        return {**self.__dict__, "_kept": {}, "_packed": None}
 
 
 class ButterflyLinear(Butterfly):
@@ -158,6 +200,9 @@ class ButterflyLinear(Butterfly):
         rows = inputs.reshape(-1, inputs.shape[-1])
         if inputs.shape[-1] != self.in_features:
             raise InputError(f"inputs of {inputs.shape[-1]} numbers do not fit a layer of {self.in_features}")
+        packed = self._quick(inputs, rows.shape[0])
+        if packed is not None:
+            return quick.multiply_rows(packed[0], rows, packed[1]).reshape(*inputs.shape[:-1], self.out_features)
         plan = self._plan(rows.shape[0])
         merged = self._merged(plan)
         if plan.is_dense:
@@ -207,7 +252,11 @@ class _ButterflyConv(Butterfly):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Convolve ``(N, in, ...)`` to ``(N, out, ...)``."""
-        plan = self._plan(inputs.shape[0] * prod(inputs.shape[2:]) // prod(self.stride))
+        count = inputs.shape[0] * prod(inputs.shape[2:]) // prod(self.stride)
+        packed = self._quick(inputs, count)
+        if packed is not None:
+            return self._quickly(inputs, *packed)
+        plan = self._plan(count)
         merged = self._merged(plan)
         if plan.is_dense:
             return self._convolve(inputs, self._kernel(merged[0][1]), self.bias)
@@ -218,6 +267,24 @@ class _ButterflyConv(Butterfly):
         if self.bias is not None:
             columns = columns + self.bias[:, None]
         return columns.reshape(self.out_channels, *shape).transpose(0, 1).contiguous()
+
+    def _quick(self, inputs: Tensor, columns: int) -> tuple[Packed, Tensor] | None:
+        places = zip(inputs.shape[2:], self.padding, self.dilation, self.kernel_size, strict=False)
+        fits = inputs.ndim == 2 + self._dimensions and inputs.shape[1] == self.in_channels
+        fits = fits and all(size + 2 * pad > step * (window - 1) for size, pad, step, window in places)
+        whole = self.chain.n % self._kernel_places == 0 and (self.order == "channel" or self._kernel_places == 1)
+        return super()._quick(inputs, columns) if fits and whole else None
+
+    def _quickly(self, inputs: Tensor, packed: Packed, bias: Tensor) -> Tensor:
+        if self._kernel_places == 1 and not any(self.padding):
+            seen = inputs[(slice(None), slice(None), *(slice(None, None, step) for step in self.stride))]
+            return quick.multiply_places(packed, seen.flatten(2), bias).reshape(len(seen), -1, *seen.shape[2:])
+        sizes = {"kernel": self.kernel_size, "stride": self.stride, "padding": self.padding, "dilation": self.dilation}
+        if self._dimensions == 2:
+            return quick.multiply_windows(packed, inputs, bias, **sizes)
+        flat = {"kernel": 1, "stride": 1, "padding": 0, "dilation": 1}
+        rows = {name: (flat[name], *size) for name, size in sizes.items()}
+        return quick.multiply_windows(packed, inputs[:, :, None], bias, **rows)[:, :, 0]
 
     def _first_columns(self, inputs: Tensor, first: Factor, weights: Tensor) -> tuple[Tensor, tuple[int, ...]]:
         """The first group's outputs as columns, one per place, and the shape of all places."""

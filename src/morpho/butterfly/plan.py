@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 
+from morpho.butterfly import kernel as loops
 from morpho.butterfly.chain import Chain
 from morpho.butterfly.factor import Factor
 
-__all__ = ["Plan", "best_plan", "bucket", "dense_plan", "plans", "predicted_seconds"]
+__all__ = ["Plan", "best_plan", "bucket", "dense_plan", "plans", "predicted_seconds", "quick_plan"]
 
 #: One thread of a processor with wide vectors: multiply-adds and bytes per second, and what starting a product costs.
 _MULTIPLY_ADDS = 8e10
@@ -111,6 +112,29 @@ def best_plan(chain: Chain, columns: int, *, training: bool = False, kernel: int
     fitting = [plan for plan in plans(chain) if plan.is_dense or plan.patterns[0].s % kernel == 0]
     fastest = min(fitting, key=predicted)
     return fastest if predicted(fastest) < _MARGIN * predicted(dense) else dense
+
+
+@lru_cache(maxsize=65536)
+def quick_plan(chain: Chain, columns: int, *, kernel: int = 1) -> Plan | None:
+    """The plan for the compiled loops, or None where those are predicted to be no faster than torch.
+
+    >>> quick_plan(Chain.parse("(2,2)^10"), 256).ends
+    (2, 4, 7, 10)
+    >>> quick_plan(Chain.parse("(2,2)^3"), 256) is None
+    True
+    """
+    plan = _quickest(chain, kernel)
+    if plan is None:
+        return None
+    usual = predicted_seconds(best_plan(chain, columns, kernel=kernel), columns, kernel=kernel)
+    return plan if loops.predicted_seconds(plan.patterns, columns) < _MARGIN * usual else None
+
+
+@lru_cache(maxsize=4096)
+def _quickest(chain: Chain, kernel: int) -> Plan | None:
+    """The grouping that takes the compiled loops the fewest steps, whatever the number of columns."""
+    fitting = [plan for plan in plans(chain) if not plan.is_dense and plan.patterns[0].s % kernel == 0]
+    return min(fitting, key=lambda plan: loops.predicted_seconds(plan.patterns, 1), default=None)
 
 
 def predicted_seconds(plan: Plan, columns: int, *, training: bool = False, kernel: int = 1) -> float:
