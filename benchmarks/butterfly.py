@@ -182,7 +182,7 @@ def search(runs: int) -> list[Record]:
             name="butterfly-search",
             title="Searching chains",
             command="python -m benchmarks.butterfly search",
-            protocol="Exact front: the fastest of the runs. Whole networks: Gaussian weights of seed 0, one layer after "
+            protocol="Exact front: the fastest of the runs. Whole networks: Gaussian weights of seed 0, one after "
             "the other on one core: chains of all sizes ranked on the weights, as a conversion needs them; or one "
             "projection within 4 %, or the smallest chain. Last rows: deformable butterflies ranked on a matrix of "
             "butterfly-projection, within the parameters of the chain there.",
