@@ -35,6 +35,7 @@ class Verb(NamedTuple):
 VERBS = (
     Verb("upscale", "morpho.cli.upscale:upscale", "Make pictures larger by lookup tables."),
     Verb("enhance", "morpho.cli.enhance:enhance", "Retouch photographs by lookup tables."),
+    Verb("compress", "morpho.cli.compress:compress", "Replace a network's layers by butterflies: few parameters."),
     Verb("lut apply", "morpho.cli.lut:apply", "Apply a .cube file or Hald picture to pictures."),
     Verb("lut info", "morpho.cli.lut_info:info", "Say what a table does to colours, and what is wrong with it."),
     Verb("lut convert", "morpho.cli.lut_files:convert", "Write a table in another format, dialect or size."),
@@ -55,6 +56,11 @@ VERBS = (
         "train enhance", "morpho.cli.train_enhance:train_enhance", "Make retouching tables from photographs or pairs."
     ),
     Verb(
+        "train butterfly",
+        "morpho.cli.train_butterfly:train_butterfly",
+        "Make a small network, taught by a large one; or the large one.",
+    ),
+    Verb(
         "eval upscale",
         "morpho.cli.eval_upscale:eval_upscale",
         "Measure PSNR and SSIM on a folder of pictures.",
@@ -64,8 +70,10 @@ VERBS = (
         "morpho.cli.eval_enhance:eval_enhance",
         "Measure PSNR, SSIM and CIEDE2000 on retouched pairs.",
     ),
+    Verb("eval butterfly", "morpho.cli.eval_butterfly:eval_butterfly", "Measure the accuracy of compressed networks."),
     Verb("bench upscale", "morpho.cli.bench_upscale:bench_upscale", "Time upscaling beside other ways."),
     Verb("bench enhance", "morpho.cli.bench_enhance:bench_enhance", "Time retouching, step by step and as a whole."),
+    Verb("bench butterfly", "morpho.cli.bench_butterfly:bench_butterfly", "Time butterfly layers beside dense ones."),
 )
 
 #: The first words of two-word verbs.

@@ -1,16 +1,18 @@
-"""What the verbs on butterflies have in common: budgets as a person types them, chains in few letters."""
+"""What the verbs on butterflies have in common: budgets as a person types them, chains in few letters and in files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import Parameter, Token
 
 from morpho.butterfly.chain import Chain
+from morpho.errors import InputError
 
-__all__ = ["Budget", "FamilyName", "allowed", "short"]
+__all__ = ["Budget", "FamilyName", "allowed", "read_chains", "short"]
 
 #: What can be asked for; the library calls the third ``low_rank``.
 FamilyName = Literal["debut", "general", "monarch", "low-rank"]
@@ -52,3 +54,49 @@ def short(chain: Chain) -> str:
         return str(chain)
     runs = ((pair, len(list(same))) for pair, same in groupby(chain.pairs()))
     return "".join(f"({r},{s})" + (f"^{count}" if count > 1 else "") for (r, s), count in runs)
+
+
+def read_chains(path: Path, sizes: Mapping[str, tuple[int, int]]) -> dict[str, Chain]:
+    """Read a chain file: a line per layer that could be converted, in the network's order; ``-`` keeps a layer.
+
+    A line is a chain in any notation, such as the released ``p q r s t p q r s t ...``. Empty lines and what follows
+    ``#`` are left out.
+
+    Args:
+        path: the file.
+        sizes: rows and columns of the layers, by name.
+
+    Returns:
+        The chains of those layers that have one.
+
+    Raises:
+        InputError: the file cannot be read, has another number of lines, or a chain is wrong or of another size.
+    """
+    try:
+        written = [line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        what = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise InputError(f"{path} cannot be read ({what}): give a file with one chain per layer") from error
+    lines = [line for line in written if line]
+    if len(lines) != len(sizes):
+        layers = ", ".join(f"{name} ({m} x {n})" for name, (m, n) in sizes.items())
+        raise InputError(
+            f"{path} is for {len(lines)} layers, and the network has {len(sizes)}: write a line for each, "
+            f"- to keep it: {layers}"
+        )
+    pairs = zip(lines, sizes.items(), strict=True)
+    return {name: _fitting(path, line, name, size) for line, (name, size) in pairs if line != "-"}
+
+
+def _fitting(path: Path, line: str, name: str, size: tuple[int, int]) -> Chain:
+    try:
+        chain = Chain.parse(line)
+    except InputError as error:
+        raise InputError(f"{path}, the line of {name}: {error}") from error
+    m, n = size
+    if not (m <= chain.m < 2 * m and n <= chain.n < 2 * n):
+        raise InputError(
+            f"{path}: the layer {name} is {m} x {n}, and its chain {chain.m} x {chain.n}: give one of that size, or a "
+            "little larger to be padded with zeros"
+        )
+    return chain
