@@ -7,6 +7,7 @@ Tiles of columns are handed to threads here. The loops are in ``kernel_loops``, 
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -106,10 +107,8 @@ def run(packed: Packed, job: Job, source: int, bias: int, target: int, *, thread
     geometry, function = packed.geometry(job), _function()
 
     def work(first: int, last: int) -> None:
-        span, space = (ctypes.c_int64 * 2)(first, last), np.empty(geometry.room, np.float32)
-        begin: int = space.ctypes.data
-        begin += -begin % (4 * LANES)
-        function(source, packed.address, bias, target, geometry.address, geometry.offsets_address, span, begin)
+        span, space = (ctypes.c_int64 * 2)(first, last), _SPACE.of(geometry.room)
+        function(source, packed.address, bias, target, geometry.address, geometry.offsets_address, span, space)
 
     useful = min(threads, max(geometry.tiles * LANES * len(packed.weights) // _WORTH, 1))
     if useful == 1:
@@ -128,6 +127,23 @@ def _steps(pattern: Factor) -> float:
     """Instructions of one factor for a tile: a load and as many multiply-adds as rows, two at once; and the stores."""
     sizes = [end - start for start, end in _groups(pattern.r)]
     return sum(pattern.g * pattern.t * (4 + size + pattern.s * (size + 1) / 2) for size in sizes)
+
+
+class _Space(threading.local):
+    """A thread's work space, kept: fresh memory costs more than a small product."""
+
+    def __init__(self) -> None:
+        self.numbers = np.empty(0, np.float32)
+
+    def of(self, count: int) -> int:
+        """The address of so many numbers, on a line of the cache."""
+        if len(self.numbers) < count + LANES:
+            self.numbers = np.empty(count + LANES, np.float32)
+        begin: int = self.numbers.ctypes.data
+        return begin + -begin % (4 * LANES)
+
+
+_SPACE = _Space()
 
 
 class _Geometry:
@@ -152,7 +168,7 @@ class _Geometry:
             Place.FACTORS: len(packed.patterns),
             Place.OTHER: LANES * widest,
         }
-        self.tiles, self.room = job.images * each, (2 * widest + 1) * LANES
+        self.tiles, self.room = job.images * each, 2 * widest * LANES
         self._numbers = np.array([*(head[place] for place in Place), *_factors(packed.patterns)], dtype=np.int64)
         self._offsets = np.array(job.offsets or (0,), dtype=np.int64)
         self.address: int = self._numbers.ctypes.data
