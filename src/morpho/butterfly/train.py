@@ -122,7 +122,7 @@ RECIPES: dict[str, Recipe] = {
         dataset="cifar10",
         augment="flip-shift",
         teacher=Fit(
-            epochs=8,
+            epochs=6,
             batch=256,
             learning_rate=0.4,
             schedule="linear",
@@ -130,7 +130,7 @@ RECIPES: dict[str, Recipe] = {
             label_smoothing=0.1,
             averaging="ema",
         ),
-        student=replace(_STUDENT, epochs=3, learning_rate=3e-3, batch=256),
+        student=replace(_STUDENT, epochs=2, learning_rate=3e-3, batch=256),
         budget=0.1,
     ),
     "pointnet-modelnet10": Recipe(
