@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from morpho.atomic import replacing
+from morpho.butterfly.grouped import in_fast_form
 from morpho.butterfly.layers import ButterflyConv1d, ButterflyConv2d, ButterflyLinear
-from morpho.errors import ArtifactError, OutputExistsError, require
+from morpho.butterfly.reordered import sink_permutations
+from morpho.errors import ArtifactError, InputError, OutputExistsError, require
 
 __all__ = ["merge", "to_onnx"]
 
@@ -46,20 +48,35 @@ def merge(model: nn.Module) -> nn.Module:
     return result
 
 
-def to_onnx(model: nn.Module, path: Path | str, sample: Tensor, *, opset: int = 18, overwrite: bool = False) -> None:
-    """Write a network as an ONNX file, of which any runtime can compute any number of items at once.
+def to_onnx(
+    model: nn.Module,
+    path: Path | str,
+    sample: Tensor,
+    *,
+    batch: int = 256,
+    smallest: bool = False,
+    opset: int = 18,
+    overwrite: bool = False,
+) -> None:
+    """Write a network as an ONNX file, with which any runtime computes any number of items at once.
+
+    Neighbouring factors are multiplied out where that is predicted to be faster, up to a dense layer where butterflies
+    do not pay; convolutions become convolutions in groups.
 
     Args:
         model: a converted network, or any other; it is exported in evaluation mode and left as it is.
         path: the file.
         sample: inputs ``(N, ...)``, N of at least 2.
+        batch: how many items at once it is to be fast for.
+        smallest: whether to multiply nothing out, which makes a small file, and not always a fast one.
         opset: the version of ONNX's operators.
         overwrite: whether an existing file may be replaced.
 
     Raises:
+        InputError: the sample has fewer than two items.
         MissingExtraError: onnx or onnxscript is not installed.
         ArtifactError: the network cannot be exported; or ONNX Runtime, where it is installed, computes outputs that
-            differ by more than 1e-5 of the largest. No file is written then.
+            differ by 1e-5 of the largest or more. No file is written then.
         OutputExistsError: the file exists and ``overwrite`` is false.
     """
     path = Path(path)
@@ -67,12 +84,48 @@ def to_onnx(model: nn.Module, path: Path | str, sample: Tensor, *, opset: int = 
         raise OutputExistsError(f"{path} exists already: choose another name or allow overwriting")
     for module in ("onnx", "onnxscript"):
         require(module, "onnx")
-    model = copy.deepcopy(model).eval().cpu().float()
+    if len(sample) < 2:
+        raise InputError(f"a sample of {len(sample)} items does not show which size is the batch's: give two or more")
+    model = copy.deepcopy(model).cpu().float().eval()
+    sample = sample.detach().cpu().float()
     with torch.no_grad():
-        content = _exported(model, sample, opset)
+        form = _fast_form(model, sample, 0 if smallest else batch)
+        content = _exported(form, sample, opset)
         _check(model, content, sample)
     with replacing(path, overwrite=overwrite) as file:
         file.write(content)
+
+
+def _fast_form(model: nn.Module, sample: Tensor, batch: int) -> nn.Module:
+    """A copy whose butterflies have the form that is fast for so many items."""
+    if isinstance(model, _BUTTERFLIES):
+        model = nn.Sequential(model)
+    result, places = copy.deepcopy(model), _places(model, sample)
+    for name, layer in [*result.named_modules()]:
+        if isinstance(layer, _BUTTERFLIES):
+            _put(result, name, in_fast_form(layer, batch * places.get(name, 1)))
+    return result.eval()
+
+
+def _places(model: nn.Module, sample: Tensor) -> dict[str, int]:
+    """For how many columns of its product each butterfly is used per item."""
+    places: dict[str, int] = {}
+
+    def watch(name: str) -> Callable[..., None]:
+        def note(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            channels = output.shape[-1 if isinstance(layer, ButterflyLinear) else 1]
+            places[name] = output.numel() // channels // len(sample)
+
+        return note
+
+    layers = [(name, layer) for name, layer in model.named_modules() if isinstance(layer, _BUTTERFLIES)]
+    hooks = [layer.register_forward_hook(watch(name)) for name, layer in layers]
+    try:
+        model(sample)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return places
 
 
 def _put(model: nn.Module, name: str, layer: nn.Module) -> None:
@@ -93,7 +146,9 @@ def _exported(model: nn.Module, sample: Tensor, opset: int) -> bytes:
             verbose=False,
         )
     assert program is not None
-    content: bytes = program.model_proto.SerializeToString()
+    graph = program.model_proto
+    sink_permutations(graph)
+    content: bytes = graph.SerializeToString()
     return content
 
 
