@@ -121,7 +121,7 @@ def _onnx_way(dense: nn.Module, inputs: Tensor, folder: Path, threads: int) -> d
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 3
     path = folder / "dense.onnx"
-    _export(dense, inputs, path)
+    _export(dense, torch.cat([inputs[:1]] * 2), path)  # the export wants to see a batch
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     feed: dict[str, Any] = {session.get_inputs()[0].name: inputs.numpy()}
     return {"dense, ONNX Runtime": lambda: session.run(None, feed)}
