@@ -77,11 +77,11 @@ def compress(
 ) -> None:
     """Replace the Linear and Conv layers of a network by butterflies, chains of sparse factors.
 
-    MODEL is a file of `morpho train butterfly --dense`, another .safetensors file of weights with --net, or the name
-    of a recipe (mlp-digits, lenet-mnist, cnn-cifar10, pointnet-modelnet10), whose dense network is then trained first
-    and whose compressed network is trained on its answers. Weights of a file are projected onto the chains; at a few
-    percent of the parameters that alone loses most of the accuracy, and --finetune wins it back. Data are needed for
-    recipes and for --finetune; with data, the search also knows how large the numbers are that each layer meets.
+    MODEL is a file of `morpho train butterfly --dense`, another .safetensors file of weights with --net, or a recipe
+    such as mlp-digits, lenet-mnist, cnn-cifar10 or pointnet-modelnet10: its dense network is trained first, then the
+    compressed one on its answers. Weights of a file are projected onto the chains; at a few percent of the parameters
+    that alone loses most of the accuracy, and --finetune wins it back. Data are needed for recipes and for --finetune;
+    with data, the search also knows how large the numbers are that each layer meets.
 
     Args:
         model: A .safetensors file, or a recipe.

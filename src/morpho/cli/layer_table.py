@@ -103,11 +103,18 @@ def print_report(report: Report, times: Times | None) -> None:
     batch = f"; ms for a batch of {times.batch}" if times else ""
     title = f"Parameters of weights, multiply-adds per item{batch}"
     print_table(["layer", "kind", "size", "chain", *_NUMBERS], rows, title=title, right=_NUMBERS)
+    reasons: dict[str, list[str]] = {}
+    for row in report.kept:
+        reasons.setdefault(row.reason, []).append(row.name)
+    for reason, names in reasons.items():
+        print(f"kept: {', '.join(names)}: {reason}")
 
 
 def _row(row: LayerReport, before: float | None, after: float | None) -> list[object]:
     size = f"{row.size[0]} x {row.size[1]}" if row.size else None
-    chain = f"kept: {row.reason}" if row.chain is None else short(row.chain)
+    chain = "kept" if row.chain is None else short(row.chain)
+    if row.chain is not None and len(row.chain.factors) == 1:
+        chain = f"{chain}, dense"
     counts = [_number(value) for value in (row.dense_parameters, row.parameters, row.dense_macs, row.macs)]
     error = None if row.error is None else f"{row.error:.3f}"
     return [row.name, row.kind, size, chain, *counts, error, _ms(before), _ms(after)]

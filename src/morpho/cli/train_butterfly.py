@@ -61,8 +61,8 @@ def train_butterfly(
 ) -> None:
     """Train a compressed network on the answers of its dense teacher; or the teacher, with --dense.
 
-    The recipes are mlp-digits (needs no data), lenet-mnist, cnn-cifar10 and pointnet-modelnet10. Nothing is selected
-    by the test part of the data; the accuracy on it is on the file's card. Needs `pip install "morpho[torch]"`, runs
+    Recipes are mlp-digits (needs no data), lenet-mnist, cnn-cifar10 and pointnet-modelnet10. Nothing is selected by
+    the test part of the data; the accuracy on it is on the file's card. Needs `pip install "morpho[torch]"`, runs
     under torchrun too, and can be stopped and resumed: checkpoints, logs and the teacher are in OUTPUT.run.
 
     Args:
