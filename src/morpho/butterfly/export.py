@@ -135,21 +135,36 @@ def _put(model: nn.Module, name: str, layer: nn.Module) -> None:
 
 def _exported(model: nn.Module, sample: Tensor, opset: int) -> bytes:
     with _quietly():
-        program = torch.onnx.export(
-            model,
-            (sample,),
-            input_names=["input"],
-            output_names=["output"],
-            opset_version=opset,
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            dynamo=True,
-            verbose=False,
-        )
+        try:
+            program = torch.onnx.export(
+                model,
+                (sample,),
+                input_names=["input"],
+                output_names=["output"],
+                opset_version=opset,
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                dynamo=True,
+                verbose=False,
+            )
+        except Exception as error:  # the exporter raises what it meets, of many kinds
+            first = str(error).strip().partition("\n")[0]
+            raise ArtifactError(
+                f"the network cannot be exported ({first:.120}): its forward must be made of tensor operations only"
+            ) from error
     assert program is not None
     graph = program.model_proto
     sink_permutations(graph)
+    _anonymise(graph)
     content: bytes = graph.SerializeToString()
     return content
+
+
+def _anonymise(model: Any) -> None:
+    """Drop the exporter's notes: they hold lines and paths of the code, and a third of a small file."""
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
 
 
 @contextmanager
