@@ -169,7 +169,7 @@ def test_gradients_of_a_convolution_agree_with_the_dense_kernels() -> None:
     chain = Chain.parse("(2,9)(4,4)(4,2)")
     layer = ButterflyConv2d(chain, 8, 32, 3, padding=1, stride=2).double()
     inputs = _seeded(2, 8, 5, 5, dtype=torch.float64)
-    layer(inputs).square().sum().backward()
+    layer(inputs).square().sum().backward()  # type: ignore[no-untyped-call]
     found = [weights.grad for weights in layer.factors]
     again = copy.deepcopy(layer)
     again.zero_grad()

@@ -121,15 +121,16 @@ def quick_plan(chain: Chain, columns: int, *, kernel: int = 1) -> Plan | None:
     """The plan for the compiled loops, or None where those are predicted to be no faster than torch.
 
     >>> quick_plan(Chain.parse("(2,2)^10"), 256).ends
-    (2, 4, 7, 10)
+    (3, 6, 10)
     >>> quick_plan(Chain.parse("(2,2)"), 256) is None
     True
     """
     plan = _quickest(chain, kernel)
     if plan is None:
         return None
-    usual = predicted_seconds(best_plan(chain, columns, kernel=kernel), columns, kernel=kernel)
-    return plan if loops.predicted_seconds(plan.patterns, columns) < _MARGIN * usual else None
+    usual = best_plan(chain, columns, kernel=kernel)
+    limit = predicted_seconds(usual, columns, kernel=kernel) * (_MARGIN if usual.is_dense else 1.0)
+    return plan if loops.predicted_seconds(plan.patterns, columns) < limit else None
 
 
 @lru_cache(maxsize=4096)
@@ -148,7 +149,7 @@ def predicted_seconds(plan: Plan, columns: int, *, training: bool = False, kerne
     total += _product_seconds(first, columns) if kernel == 1 else _windows_seconds(first, columns, kernel)
     total += _CALLS + sum(_product_seconds(pattern, columns) for pattern in (*inner, last))
     # The batch goes last and first again; where neither g nor t is 1, both sides are copied.
-    copied = (first.q + last.p) / 2 if kernel == 1 else first.p + last.p
+    copied = (first.q * (first.g > 1) + last.p * (last.t > 1)) / 2 if kernel == 1 else first.p + last.p
     copied += sum(pattern.p + pattern.q for pattern in inner)
     return total + 4.0 * columns * copied / _COPIED_BYTES
 
