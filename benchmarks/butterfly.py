@@ -3,7 +3,7 @@
     python -m benchmarks.butterfly projection    errors of approximating matrices, and times, beside other ways
     python -m benchmarks.butterfly search        how long the search takes, and what it gains
     python -m benchmarks.butterfly mnist         LeNet on MNIST at the paper's 10,190 parameters
-    python -m benchmarks.butterfly modelnet10    PointNet on ModelNet10 at 4.98 and 2.5 %
+    python -m benchmarks.butterfly modelnet10    PointNet on ModelNet10 at 4.98 and 2.52 %
     python -m benchmarks.butterfly cifar10       a CNN on CIFAR-10: accuracy over budget
     python -m benchmarks.butterfly speed         linear layers beside dense ones, batch by batch
     python -m benchmarks.butterfly conv          convolutions of 3 x 3
@@ -228,7 +228,7 @@ def mnist(seeds: Sequence[int]) -> list[Record]:
 def modelnet10(seeds: Sequence[int]) -> list[Record]:
     """PointNet on ModelNet10 at the paper's share of parameters, and at half of it."""
     total = 3_471_473
-    budget, half = int(0.0498 * total), int(0.025 * total)
+    budget, half = int(0.0498 * total), 87_600  # the smallest butterflies make 2.52 %
     runs = [(method, budget, seeds) for method in ("debut", "monarch", "svd", "pruned", "narrow")]
     return [
         _study(
@@ -236,7 +236,7 @@ def modelnet10(seeds: Sequence[int]) -> list[Record]:
             [*runs, ("debut", half, seeds), ("svd", half, seeds[:1]), ("narrow", half, seeds[:1])],
             votes=8,
             name="butterfly-modelnet10",
-            title="PointNet on ModelNet10 at 4.98 % and 2.5 % of 3,471,473 parameters",
+            title="PointNet on ModelNet10 at 4.98 % and 2.52 % of 3,471,473 parameters",
             published=[],
             notes="Clouds from voxels of 24^3. Trained on 128 of 1,024 points, drawn anew each time; tested on all, as "
             "the mean of eight answers. The paper's claim is a drop of less than 5 points at 4.98 % on ModelNet40.",
