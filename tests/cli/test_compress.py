@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from safetensors.numpy import save_file
 
 from morpho import nets
-from morpho.artifacts import Card, read_card
+from morpho.artifacts import read_card
 from morpho.butterfly import files
 from morpho.butterfly import train as recipes
 from morpho.butterfly.chain import Chain
 from morpho.butterfly.layers import ButterflyLinear
 from morpho.butterfly.released import released_chain
 from morpho.cli.app import main
+from tests.cli.butterflies import SIZES, save_network, small_digits
 
 Capture = pytest.CaptureFixture[str]
-SIZES = [64, 48, 32, 10]
 BIASES = 48 + 32 + 10
 
 
@@ -31,22 +29,9 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a dense network; a recipe of seconds; no data."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MORPHO_DATA", raising=False)
-    old = recipes.RECIPES["mlp-digits"]
-    small = replace(
-        old,
-        options={"sizes": tuple(SIZES)},
-        teacher=replace(old.teacher, epochs=8, learning_rate=0.1, average=0.9),
-        student=replace(old.student, epochs=8, learning_rate=0.01, average=0.9),
-        budget=0.5,
-    )
-    monkeypatch.setitem(recipes.RECIPES, "mlp-digits", small)
-    save("dense.safetensors", "mlp", sizes=SIZES)
+    monkeypatch.setitem(recipes.RECIPES, "mlp-digits", small_digits())
+    save_network("dense.safetensors", "mlp", sizes=SIZES)
     return tmp_path
-
-
-def save(path: str, net: str, **options: Any) -> None:
-    card = Card(kind="network", name=net, version="1", licence="MIT", recipe={"net": net, "options": options})
-    nets.save(path, nets.build(net, seed=3, **options), card)
 
 
 def compress(*words: str) -> int:
@@ -136,7 +121,7 @@ def test_a_file_of_chains(capsys: Capture) -> None:
 
 
 def test_the_released_rules(capsys: Capture) -> None:
-    save("conv.safetensors", "vgg-like")
+    save_network("conv.safetensors", "vgg-like")
     words = ["conv.safetensors", "--policy", "released-5", "--order", "spatial", "-o", "a.safetensors", "--json"]
     assert compress(*words) == 0
     found = json.loads(capsys.readouterr().out)
