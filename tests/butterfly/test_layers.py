@@ -169,12 +169,12 @@ def test_gradients_of_a_convolution_agree_with_the_dense_kernels() -> None:
     chain = Chain.parse("(2,9)(4,4)(4,2)")
     layer = ButterflyConv2d(chain, 8, 32, 3, padding=1, stride=2).double()
     inputs = _seeded(2, 8, 5, 5, dtype=torch.float64)
-    layer(inputs).square().sum().backward()  # type: ignore[no-untyped-call]
+    layer(inputs).square().sum().backward()
     found = [weights.grad for weights in layer.factors]
     again = copy.deepcopy(layer)
     again.zero_grad()
     dense = nn.functional.conv2d(inputs, again.dense_weight(), again.bias, 2, 1)
-    dense.square().sum().backward()
+    dense.square().sum().backward()  # type: ignore[no-untyped-call]
     for own, expected in zip(found, again.factors, strict=True):
         torch.testing.assert_close(own, expected.grad)
 

@@ -29,7 +29,7 @@ __all__ = ["Job", "Packed", "pack", "predicted_seconds", "run"]
 _BLOCKS = (8, 4, 2, 1)
 #: Seconds, fitted to thirteen chains within a quarter: per instruction; per number of a column that is read or written
 #: for good; per vector that is written on the way; and what a product costs to start.
-_STEP, _OUTSIDE, _INSIDE, _START = 4.6e-10, 2.3e-9, 1.3e-9, 2e-5
+_STEP, _OUTSIDE, _INSIDE, _START = 4.6e-10, 2.3e-9, 1.3e-9, 2.5e-5
 #: Multiply-adds that are worth a thread.
 _WORTH = 1 << 22
 #: Of how many different jobs the sizes are kept.

@@ -25,6 +25,8 @@ Order = Literal["channel", "spatial"]
 
 #: Columns that are worked on at once: the numbers on the way then stay in a core's cache.
 _CHUNK = 256
+#: For how many plans merged weights are kept.
+_KEPT = 4
 #: For how many columns a compiled or exported layer is planned.
 _COMPILED_COLUMNS = 256
 
@@ -53,8 +55,9 @@ class Butterfly(nn.Module):
         self._usual = best_plan(chain, _COMPILED_COLUMNS, kernel=self._kernel_places)
         self.factors = nn.ParameterList(nn.Parameter(torch.empty(factor.shape)) for factor in chain.factors)
         self.bias = nn.Parameter(torch.empty(m)) if bias else None
-        self._kept: dict[Plan, tuple[Any, list[tuple[Factor, Tensor]]]] = {}
+        self._kept: dict[tuple[int, ...], tuple[Any, list[tuple[Factor, Tensor]]]] = {}
         self._packed: tuple[Any, Packed | None] | None = None
+        self._plans: dict[tuple[int, bool], Plan] = {}
         self._quick_plans: dict[int, Plan | None] = {}
         self.reset_parameters(seed)
 
@@ -107,31 +110,43 @@ class Butterfly(nn.Module):
             return self.plan
         if _is_traced():
             return self._usual
-        return best_plan(self.chain, bucket(columns), training=torch.is_grad_enabled(), kernel=self._kernel_places)
+        size, training = bucket(columns), torch.is_grad_enabled()
+        if (size, training) not in self._plans:  # the hash of a chain takes as long as a small product
+            plan = best_plan(self.chain, size, training=training, kernel=self._kernel_places)
+            self._plans[size, training] = plan
+        return self._plans[size, training]
 
     def _merged(self, plan: Plan) -> list[tuple[Factor, Tensor]]:
         """Patterns and weights of a plan's groups; kept while they cannot change."""
         keep = not (torch.is_grad_enabled() or _is_traced())
         state = self._state() if keep else None
-        if keep and plan in self._kept and self._kept[plan][0] == state:
-            return self._kept[plan][1]
+        if keep and plan.ends in self._kept and self._kept[plan.ends][0] == state:
+            return self._kept[plan.ends][1]
         weights = list(self.factors)
         merged = [merge(self.chain.factors[group], weights[group]) for group in plan.groups()]
+        if plan.is_dense:
+            merged = [(plan.patterns[0], self._shaped(merged[0][1]))]
         if keep:
             merged = [(pattern, product.contiguous()) for pattern, product in merged]
-            self._kept = {**self._kept, plan: (state, merged)} if len(self._kept) < 4 else {plan: (state, merged)}
+            others = self._kept if len(self._kept) < _KEPT else {}
+            self._kept = {**others, plan.ends: (state, merged)}
         return merged
+
+    def _shaped(self, weights: Tensor) -> Tensor:
+        """The product of all factors as a dense layer's weight."""
+        return self._cut(weights)
 
     def _quick(self, inputs: Tensor, columns: int) -> tuple[Packed, Tensor] | None:
         """Weights for the compiled loops, and the bias, where those can be used and are predicted to be the fastest."""
         if _is_traced() or self.plan is not None or not quick.takes(inputs):
             return None
         size = bucket(columns)
-        if size not in self._quick_plans:  # the hash of a chain takes as long as a small product
+        if size not in self._quick_plans:
             self._quick_plans[size] = quick_plan(self.chain, size, kernel=self._kernel_places)
-        plan, state = self._quick_plans[size], self._state()
+        plan = self._quick_plans[size]
         if plan is None:
             return None
+        state = self._state()
         if self._packed is None or self._packed[0] != state:
             self._packed = state, self._pack(plan)
         if self._packed[1] is None:
@@ -206,7 +221,7 @@ class ButterflyLinear(Butterfly):
         plan = self._plan(rows.shape[0])
         merged = self._merged(plan)
         if plan.is_dense:
-            return functional.linear(inputs, self._cut(merged[0][1]), self.bias)
+            return functional.linear(inputs, merged[0][1], self.bias)
         if self.in_features < self.chain.n:
             rows = functional.pad(rows, (0, self.chain.n - self.in_features))
         outputs = _through(merged, rows)[:, : self.out_features]
@@ -259,7 +274,7 @@ class _ButterflyConv(Butterfly):
         plan = self._plan(count)
         merged = self._merged(plan)
         if plan.is_dense:
-            return self._convolve(inputs, self._kernel(merged[0][1]), self.bias)
+            return self._convolve(inputs, merged[0][1], self.bias)
         columns, shape = self._first_columns(inputs, *merged[0])
         for pattern, weights in merged[1:]:
             columns = with_columns(pattern, weights, columns)
@@ -311,7 +326,7 @@ class _ButterflyConv(Butterfly):
 
     def dense_weight(self) -> Tensor:
         """The kernel of the same convolution, ``(out, in, ...)``, differentiably."""
-        return self._kernel(merge(self.chain.factors, list(self.factors))[1])
+        return self._shaped(merge(self.chain.factors, list(self.factors))[1])
 
     def merge(self) -> nn.Conv1d | nn.Conv2d:
         """The same as one dense layer."""
@@ -326,7 +341,7 @@ class _ButterflyConv(Butterfly):
         kernel = f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
         return f"{super().extra_repr()}, {kernel}, order={self.order}"
 
-    def _kernel(self, weights: Tensor) -> Tensor:
+    def _shaped(self, weights: Tensor) -> Tensor:
         matrix = self._cut(weights)
         if self.order == "channel":
             return matrix.reshape(self.out_channels, self.in_channels, *self.kernel_size)

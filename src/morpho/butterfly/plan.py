@@ -24,13 +24,15 @@ _GROUPED_CONVOLUTION = 3e10
 _BYTES = 4e10
 _COPIED_BYTES = 6e9
 _DEPTHWISE_BYTES = 6e9
-_START = 1.5e-5
+_START = 4e-6
 #: Bytes read and written per weight to merge groups and differentiate that.
 _MERGED_BYTES = 12.0
 #: What any plan but the dense one takes in torch's own calls, however small the products.
-_CALLS = 8e-5
+_CALLS = 1e-4
 #: A plan must be predicted to be this much faster than the dense matrix: predictions err.
 _MARGIN = 0.8
+#: The same for the compiled loops, which vary less; and what any layer does before it multiplies.
+_QUICK_MARGIN, _LAYER = 0.9, 1e-5
 #: Longer chains are merged in neighbours first: all ways to group 12 factors are 2,048.
 _MOST = 12
 
@@ -129,8 +131,8 @@ def quick_plan(chain: Chain, columns: int, *, kernel: int = 1) -> Plan | None:
     if plan is None:
         return None
     usual = best_plan(chain, columns, kernel=kernel)
-    limit = predicted_seconds(usual, columns, kernel=kernel) * (_MARGIN if usual.is_dense else 1.0)
-    return plan if loops.predicted_seconds(plan.patterns, columns) < limit else None
+    limit = predicted_seconds(usual, columns, kernel=kernel) + _LAYER
+    return plan if loops.predicted_seconds(plan.patterns, columns) < _QUICK_MARGIN * limit else None
 
 
 @lru_cache(maxsize=4096)
@@ -142,7 +144,7 @@ def _quickest(chain: Chain, kernel: int) -> Plan | None:
 
 def predicted_seconds(plan: Plan, columns: int, *, training: bool = False, kernel: int = 1) -> float:
     """Roughly how long the products take on one thread, for float32 inputs with the batch first."""
-    total = _MERGED_BYTES * plan.parameters / _BYTES * training + _START
+    total = _MERGED_BYTES * plan.parameters / _BYTES * training
     if plan.is_dense:
         return total + _dense_seconds(plan.patterns[0], columns, kernel)
     first, *inner, last = plan.patterns

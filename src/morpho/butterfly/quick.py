@@ -19,11 +19,11 @@ __all__ = ["multiply_places", "multiply_rows", "multiply_windows", "takes"]
 def takes(inputs: Tensor) -> bool:
     """Whether the loops can compute on a tensor, and nobody wants gradients, graphs or other types of it."""
     return (
-        type(inputs) is Tensor
+        not torch.is_grad_enabled()
+        and type(inputs) is Tensor
         and inputs.dtype == torch.float32
         and inputs.device.type == "cpu"
         and inputs.numel() > 0
-        and not torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")
     )
 
