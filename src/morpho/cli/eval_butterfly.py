@@ -24,7 +24,7 @@ def eval_butterfly(
     *,
     data: Path | None = None,
     dataset: str | None = None,
-    votes: Annotated[int, Parameter(converter=whole, validator=Number(gte=1))] = 1,
+    votes: Annotated[int | None, Parameter(converter=whole, validator=Number(gte=1))] = None,
     json: bool = False,
 ) -> None:
     """Measure the accuracy of networks, dense or compressed, on the test part of their data.
@@ -35,14 +35,15 @@ def eval_butterfly(
         files: Files of `morpho compress` or `morpho train butterfly`.
         data: The folder of the data; by default MORPHO_DATA.
         dataset: The data set's name, such as cifar10; by default the one on the card.
-        votes: For clouds of points: parts of each cloud whose answers are averaged.
+        votes: For clouds of points: parts of each cloud whose answers are averaged. Default: 8 for networks that
+            learned from an eighth of the points, else 1.
         json: Print one JSON object per file instead of a table.
     """
     require("torch", "torch")
     from morpho import nets
     from morpho.butterfly.evaluate import evaluate
     from morpho.butterfly.files import load_any
-    from morpho.cli.butterfly_runs import read_data
+    from morpho.cli.butterfly_runs import read_data, votes_of
     from morpho.nets.files import outline
 
     rows: list[dict[str, Any]] = []
@@ -52,7 +53,8 @@ def eval_butterfly(
         if not isinstance(name, str):
             raise InputError(f"the card of {path} names no data set: give --dataset, such as mnist")
         options = card.recipe.get("dataset_options", {}) if dataset is None else {}
-        score = evaluate(model, read_data(name, data, options).test, votes=votes)
+        parts = votes if votes is not None else votes_of(card.recipe.get("augment"))
+        score = evaluate(model, read_data(name, data, options).test, votes=parts)
         count, dense = nets.count_parameters(model), nets.count_parameters(outline(card))
         row = {"file": str(path), "dataset": name, **score.as_dict(), "parameters": count}
         rows.append({**row, "share": round(count / dense, 6)})

@@ -16,12 +16,12 @@ from morpho.butterfly.convert import Compressed
 from morpho.butterfly.report import LayerReport, Report
 from morpho.cli.chains import short
 from morpho.console import print_table
-from morpho.timing import time_in_turn
+from morpho.timing import seconds, time_in_turn
 
 __all__ = ["Times", "as_json", "print_report", "timed"]
 
-#: Runs of each layer, of which the fastest is shown.
-_RUNS = 4
+#: Of the runs of a layer the fastest is shown: as many as fit into so many seconds.
+_SECONDS, _FEWEST, _MOST = 0.2, 3, 50
 _NUMBERS = ["before", "after", "MACs before", "MACs after", "error", "ms before", "ms after"]
 
 
@@ -164,5 +164,7 @@ def _outputs(layer: nn.Module) -> int:
 
 
 def _pair(before: nn.Module, after: nn.Module, inputs: Tensor) -> tuple[float, float]:
-    one, other = time_in_turn({"0": (1, lambda: before(inputs)), "1": (1, lambda: after(inputs))}, _RUNS)
+    before(inputs), after(inputs)  # merges weights, compiles
+    runs = round(min(max(_SECONDS / seconds(lambda: (before(inputs), after(inputs))), _FEWEST), _MOST))
+    one, other = time_in_turn({"0": (1, lambda: before(inputs)), "1": (1, lambda: after(inputs))}, runs)
     return round(one.fastest, 4), round(other.fastest, 4)
