@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -284,18 +285,29 @@ def test_weights_made_in_inference_mode() -> None:
         _close(layer(_seeded(64, 256)), layer.merge()(_seeded(64, 256)))
 
 
-@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, when it first compiles
+@pytest.mark.parametrize(
+    "backend",
+    [
+        "eager",
+        pytest.param(
+            "inductor",
+            marks=[pytest.mark.slow, pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler")],
+        ),
+    ],
+)
 @pytest.mark.parametrize("text", ["(4,4)^4", "(2,9)(8,8)(4,4)"])
-def test_compiles_as_one_graph(text: str) -> None:
+def test_compiles_as_one_graph(text: str, backend: str) -> None:
     chain = Chain.parse(text)
     layer: Butterfly
     if chain.n % 9:
         layer, inputs = ButterflyLinear(chain), _seeded(512, chain.n)
     else:
         layer, inputs = ButterflyConv2d(chain, 32, 64, 3, padding=1), _seeded(2, 32, 14, 14)
-    compiled = torch.compile(layer.eval(), fullgraph=True)
+    compiled = torch.compile(layer, fullgraph=True, backend=backend)
     with torch.inference_mode():
         _close(compiled(inputs), layer(inputs))
+    _close(compiled(inputs).detach(), layer(inputs).detach())
 
 
 @pytest.mark.parametrize(
