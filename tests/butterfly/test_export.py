@@ -134,6 +134,20 @@ def test_columns_by_position_become_dense() -> None:
     assert isinstance(in_fast_form(ButterflyConv2d(CHAIN, 16, 16, 3), 0), GroupedConv)
 
 
+def test_windows_are_covered_by_the_first_group() -> None:
+    layer, x = ButterflyConv2d(Chain.parse("(2,3)(2,3)(4,16)"), 16, 16, 3), torch.rand(1, 16, 5, 5)
+    with torch.no_grad():
+        torch.testing.assert_close(in_fast_form(layer, 0)(x), merge(layer)(x), atol=1e-5, rtol=1e-4)
+
+
+def test_places_per_item_are_counted() -> None:
+    model = nn.Sequential(ButterflyConv2d(CHAIN, 16, 16, 3), nn.Flatten(), ButterflyLinear(low_rank(4, 96, 1)))
+    assert module._places(model, torch.zeros(2, 16, 5, 4)) == {"0": 6, "2": 1}
+    points = nn.Sequential(ButterflyConv1d(Chain.parse("(16,16)(64,8)"), 128, 1024, 1))
+    assert isinstance(module._fast_form(points, torch.zeros(2, 128, 1024), 1)[0], GroupedConv)  # type: ignore[index]
+    assert isinstance(module._fast_form(points, torch.zeros(2, 128, 1), 1)[0], nn.Conv1d)  # type: ignore[index]
+
+
 def test_a_fixed_plan_is_taken_over() -> None:
     layer = ButterflyLinear(Chain.parse("(2,2)^3"))
     layer.plan = plans(layer.chain)[1]
@@ -197,8 +211,8 @@ SINKS: dict[str, tuple[list[Any], dict[str, Any], list[str]]] = {
         ["Gather", "ReduceMax"],
     ),
     "two permutations are one": (
-        [first(), node("Relu", "a", to="b"), node("Gather", "b", "order", to="y", axis=1)],
-        {},
+        [first(), node("Relu", "a", to="b"), node("Gather", "b", "other", to="y", axis=1)],
+        {"other": np.array([1, 2, 3, 4, 5, 0])},
         ["Relu", "Gather"],
     ),
     "a selection after a permutation": (
@@ -253,10 +267,13 @@ def test_permutations_sink_into_linear_layers(transposed: int) -> None:
     np.testing.assert_allclose(outputs(model, rank=2), before, atol=1e-6)
 
 
-def test_a_result_keeps_its_name() -> None:
-    inner = graph(first("y"), constants={"order": ORDER})
-    sink_permutations(inner)
-    assert [node.op_type for node in inner.graph.node] == ["Gather"]
+def test_a_result_stays_what_it_is() -> None:
+    model = graph(first("y"), node("Relu", "y", to="z"), constants={"order": ORDER})
+    model.graph.output.append(onnx.helper.make_tensor_value_info("z", onnx.TensorProto.FLOAT, None))
+    before = outputs(model)
+    sink_permutations(model)
+    assert [node.op_type for node in model.graph.node] == ["Gather", "Relu"]
+    np.testing.assert_array_equal(outputs(model), before)
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

@@ -226,6 +226,8 @@ HOSTILE = [
     (card("mlp", sizes=[40_000, 40_000, 2]), [f.shape for f in HUGE.factors], HUGE.numbers(), "multiplied out"),
     # Padding of a small layer to a huge one.
     (card("mlp", sizes=[64, 32, 2]), [f.shape for f in HUGE.factors], HUGE.numbers(), "is 32 x 64 and its chain 40000"),
+    # The same in one direction.
+    (card("mlp", sizes=[64, 32, 2]), [(1, 1, 64, 1), (1, 64, 1, 1)], low_rank(64, 64, 1).numbers(), "chain 64 x 64"),
     # Smaller than its layer.
     (card("mlp", sizes=[64, 32, 2]), [(8, 4, 4, 1), (1, 8, 8, 4)], "32 32 4 4 1 32 32 8 8 4", "its chain 32 x 32"),
 ]
