@@ -78,7 +78,7 @@ def projection(runs: int) -> list[Record]:
             name="butterfly-projection",
             title="Approximating matrices by given chains: relative Frobenius errors",
             command="python -m benchmarks.butterfly projection",
-            protocol="LeNet: trained as in the paper (60 epochs, not 150), CONV2 with spatial-major columns; Gaussian "
+            protocol="LeNet: trained as in the paper, 30 epochs for its 150; CONV2 has spatial-major columns. Gaussian "
             "matrices of seed 0, float32. ALS: 5 sweeps from random factors, the best of 3 seeds; as released: the "
             "same with the left-most factor's solution put back transposed, as the published code does. "
             "SVD: truncated, of at most as many parameters. Seconds: the fastest of the runs, one core.",
