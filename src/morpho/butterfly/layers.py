@@ -55,8 +55,8 @@ class Butterfly(nn.Module):
         self._usual = best_plan(chain, _COMPILED_COLUMNS, kernel=self._kernel_places)
         self.factors = nn.ParameterList(nn.Parameter(torch.empty(factor.shape)) for factor in chain.factors)
         self.bias = nn.Parameter(torch.empty(m)) if bias else None
-        self._kept: dict[tuple[int, ...], tuple[Any, list[tuple[Factor, Tensor]]]] = {}
-        self._packed: tuple[Any, Packed | None] | None = None
+        self._kept: dict[tuple[int, ...], tuple[Any, list[tuple[Factor, Tensor]], list[Tensor]]] = {}
+        self._packed: tuple[Any, Packed | None, list[Tensor]] | None = None
         self._plans: dict[tuple[int, bool], Plan] = {}
         self._quick_plans: dict[int, Plan | None] = {}
         self.reset_parameters(seed)
@@ -118,8 +118,11 @@ class Butterfly(nn.Module):
 
     def _merged(self, plan: Plan) -> list[tuple[Factor, Tensor]]:
         """Patterns and weights of a plan's groups; kept while they cannot change."""
-        keep = not (torch.is_grad_enabled() or _is_traced())
-        state = self._state() if keep else None
+        traced = _is_traced()
+        if torch.is_grad_enabled() and not traced:
+            self._forget()  # fused optimisers write to weights without a trace, after a call with gradients
+        state = None if torch.is_grad_enabled() or traced else self._state()
+        keep = state is not None
         if keep and plan.ends in self._kept and self._kept[plan.ends][0] == state:
             return self._kept[plan.ends][1]
         weights = list(self.factors)
@@ -129,7 +132,7 @@ class Butterfly(nn.Module):
         if keep:
             merged = [(pattern, product.contiguous()) for pattern, product in merged]
             others = self._kept if len(self._kept) < _KEPT else {}
-            self._kept = {**others, plan.ends: (state, merged)}
+            self._kept = {**others, plan.ends: (state, merged, self._memory())}
         return merged
 
     def _shaped(self, weights: Tensor) -> Tensor:
@@ -147,8 +150,10 @@ class Butterfly(nn.Module):
         if plan is None:
             return None
         state = self._state()
+        if state is None:
+            return None
         if self._packed is None or self._packed[0] != state:
-            self._packed = state, self._pack(plan)
+            self._packed = state, self._pack(plan), self._memory()
         if self._packed[1] is None:
             return None
         bias = torch.zeros(self.size[0]) if self.bias is None else self.bias.contiguous()
@@ -162,17 +167,31 @@ class Butterfly(nn.Module):
         merged = [merge(self.chain.factors[group], own[group]) for group in plan.groups()]
         return pack(plan.patterns, [weights.numpy() for _, weights in merged])
 
-    def _state(self) -> list[Any]:
-        """What changes with the weights."""
+    def _state(self) -> list[Any] | None:
+        """What changes with the weights, or with the type in which they are merged; None where changes leave no trace.
+
+        Weights that were made in inference mode do not count how often they are written to.
+        """
         own: list[Any] = list(self.factors._parameters.values())  # much faster than the list's own iterator
         if self.bias is not None:
             own.append(self.bias)
-        return [(w.data_ptr(), 0 if w.is_inference() else w._version, w.dtype) for w in own]
+        if any(w.is_inference() for w in own):
+            return None
+        device = own[0].device.type
+        cast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+        return [cast, *((w.data_ptr(), w._version, w.dtype) for w in own)]
+
+    def _memory(self) -> list[Tensor]:
+        """The memory of all weights: while it is held, no others can come to lie there and be taken for these."""
+        return [w.detach() for w in self.parameters()]
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode, and forget merged weights: whoever writes to ``weight.data`` leaves no other trace."""
-        self._kept, self._packed = {}, None
+        self._forget()
         return super().train(mode)
+
+    def _forget(self) -> None:
+        self._kept, self._packed = {}, None
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and files hold no merged weights."""
