@@ -134,7 +134,7 @@ def test_refuses_released_chains_whose_product_has_zeros(released: str, zeros: i
     [((Factor(2, 2, 2, 1),), 50), ((Factor(1, 2, 2, 2),), 50), ((Factor(4, 2, 2, 1), Factor(2, 2, 2, 2)), 50)],
 )
 def test_refuses_chains_that_do_not_mix_everything(factors: tuple[Factor, ...], zeros: int) -> None:
-    with pytest.raises(InputError, match=f"{zeros}% zeros"):
+    with pytest.raises(InputError, match=f"{zeros}% of the product is zero"):
         Chain(factors)
 
 

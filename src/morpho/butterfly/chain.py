@@ -19,6 +19,8 @@ from morpho.errors import InputError
 __all__ = ["Chain", "low_rank", "monarch"]
 
 _ARROW = re.compile(r"(\d+)\s*<-\s*\(([\d,\s]+)\)\s*-\s*")
+#: Supports of more entries are not built to describe a mistake.
+_LARGEST_SUPPORT = 2**24
 _PAIR = re.compile(r"\(?\s*(\d+)\s*,\s*(\d+)\s*\)?\s*(?:\^\s*(\d+))?")
 
 
@@ -62,13 +64,13 @@ class Chain:
             if left.rank_after(right) is None:
                 raise InputError(
                     f"factor {number + 1} has t = {left.t} after (r, t) = ({right.r}, {right.t}), so "
-                    f"{1 - density(self.factors):.0%} of the product is zero: t must be r t of the factor before "
+                    f"{_zeros(self.factors)} of the product is zero: t must be r t of the factor before "
                     "(or a divisor of it and a multiple of t)"
                 )
         if self.factors[0].t != 1 or self.factors[-1].g != 1:
             what = "t = 1 in its first factor" if self.factors[0].t != 1 else "one block (g = 1) in its last factor"
             raise InputError(
-                f"the product has {1 - density(self.factors):.0%} zeros: a chain needs {what}, "
+                f"{_zeros(self.factors)} of the product is zero: a chain needs {what}, "
                 f"not {self.factors[0] if self.factors[0].t != 1 else self.factors[-1]}"
             )
 
@@ -220,6 +222,13 @@ def density(factors: Sequence[Factor]) -> float:
     supports = (f.support().astype(np.float32) for f in factors)
     reached: NDArray[np.float32] = reduce(lambda right, left: np.minimum(left @ right, 1), supports)
     return float(reached.mean())
+
+
+def _zeros(factors: Sequence[Factor]) -> str:
+    """In words, how much of a product is zero; large ones are not multiplied out for that."""
+    if max(factor.p * factor.q for factor in factors) > _LARGEST_SUPPORT:
+        return "a part"
+    return f"{1 - density(factors):.0%}"
 
 
 def _from_arrows(text: str) -> Chain:
