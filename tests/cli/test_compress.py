@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,8 @@ def test_a_file_of_chains(capsys: Capture) -> None:
     }
     assert card.recipe["policy"] == "my.chains"
     assert "budget" not in card.recipe
+    assert compress("dense.safetensors", "--policy", "my.chains", "--keep", "hidden.0", "-o", "b.safetensors") == 0
+    assert set(read_card("b.safetensors").recipe["layers"]) == {"hidden.1"}
 
 
 def test_the_released_rules(capsys: Capture) -> None:
@@ -161,6 +164,19 @@ def test_a_recipe_from_nothing_to_a_trained_file(capsys: Capture) -> None:
     assert card.data == ["digits (1078 items)"]
     for part in ("teacher", "student"):
         assert len(Path("a.run", part, "log.jsonl").read_text().splitlines()) == 8
+
+
+def test_a_recipe_says_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = replace(small_digits(), keep=("classifier",), single=False)
+    monkeypatch.setitem(recipes.RECIPES, "mlp-digits", changed)
+    words = ["mlp-digits", "--epochs", "1", "-o", "a.safetensors"]
+    assert compress(*words) == 0
+    layers = read_card("a.safetensors").recipe["layers"]
+    assert set(layers) == {"hidden.0", "hidden.1"}
+    assert min(len(Chain.parse(layer["chain"]).factors) for layer in layers.values()) > 1
+    assert compress(*words, "--overwrite", "--keep", "hidden.0", "--budget", "0.8", "--seed", "5") == 0
+    assert set(read_card("a.safetensors").recipe["layers"]) == {"hidden.1", "classifier"}
+    assert read_card("a.run/teacher.safetensors").seed == 5  # not resumed: trained anew
 
 
 def test_fine_tuning_wins_accuracy_back(capsys: Capture) -> None:
@@ -237,7 +253,8 @@ def test_what_cannot_work(capsys: Capture, words: list[str], sentence: str) -> N
             "is for 1 layers, and the network has 3: write a line for each, - to keep it: hidden.0 (48 x 64)",
         ),
         ("(6,8)(8,4)\n-\n-\n", "the layer hidden.0 is 48 x 64, and its chain 48 x 32"),
-        ("(6,8)(16,16)\n-\n-\n", "the layer hidden.0 is 48 x 64, and its chain 96 x 128"),
+        ("(6,8)(16,8)\n-\n-\n", "the layer hidden.0 is 48 x 64, and its chain 96 x 64"),
+        ("(6,8)(8,16)\n-\n-\n", "the layer hidden.0 is 48 x 64, and its chain 48 x 128"),
         ("(6,8)(8,8\n-\n-\n", "the line of hidden.0: '(6,8)(8,8' is no chain"),
         ("48 64 6 8 2\n-\n-\n", "the line of hidden.0: "),
         ("-\n-\n-\n", "converts no layer (bad.chains keeps it)"),
