@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -79,7 +81,23 @@ def test_windows_are_those_of_conv2d(
     weight, bias = torch.from_numpy(matrix.copy()).reshape(chain.m, channels, *kernel), _bias(chain.m)
     expected = nn.functional.conv2d(pictures, weight, bias, stride, padding, dilation)
     options: dict[str, Any] = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
-    _close(quick.multiply_windows(packed, pictures, bias, **options), expected)
+    with _inside():
+        _close(quick.multiply_windows(packed, pictures, bias, **options), expected)
+
+
+@contextmanager
+def _inside() -> Iterator[None]:
+    """The loops read no number of windows beyond the end of what they are given."""
+
+    def checked(packed: Packed, job: Job, source: Tensor, *others: Any) -> Tensor:
+        blocks = (job.images - 1) * job.image + (packed.patterns[0].g - 1) * job.stride
+        assert blocks + max(job.offsets) + -(-job.columns // LANES) * LANES <= source.numel()
+        return original(packed, job, source, *others)
+
+    original = quick._run
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quick, "_run", checked)
+        yield
 
 
 @pytest.mark.parametrize("source", [Source.ROWS, Source.COLUMNS])
@@ -213,3 +231,14 @@ def test_layers_use_torch_where_the_loops_cannot_help(always: list[str]) -> None
         with pytest.raises(RuntimeError):
             layer(inputs[..., :2])
     assert always == []
+
+
+def test_layers_never_hand_over_weights_of_another_type(always: list[str]) -> None:
+    layer, inputs = ButterflyLinear(Chain.parse("(4,6)(2,2)(2,6)")), torch.zeros(4, 72)
+    with torch.inference_mode():
+        layer(inputs)
+    assert layer.bias is not None
+    layer.bias = nn.Parameter(layer.bias.double())
+    with torch.inference_mode(), suppress(RuntimeError):
+        layer(inputs)
+    assert always == ["multiply_rows"]

@@ -214,10 +214,11 @@ def test_learns_a_matrix_of_its_kind() -> None:
     assert loss < 1e-3 * targets.var()
 
 
-def test_inference_sees_every_change_of_the_weights() -> None:
+@pytest.mark.parametrize("rows", [4, 256])
+def test_inference_sees_every_change_of_the_weights(rows: int) -> None:
     """Merged and packed weights are kept between calls, but not beyond a change."""
     chain = Chain.parse("(4,4)^4")
-    layer, inputs = ButterflyLinear(chain), _seeded(16, 256)
+    layer, inputs = ButterflyLinear(chain), _seeded(rows, 256)
 
     def agrees() -> None:
         with torch.no_grad():
@@ -254,6 +255,7 @@ def test_state_survives_a_file_a_copy_and_a_pickle(tmp_path: Path) -> None:
         assert set(layer.state_dict()) == {"bias", "factors.0", "factors.1", "factors.2", "factors.3"}
         for other in (fresh, copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
             torch.testing.assert_close(other(inputs), expected)
+    assert len(pickle.dumps(layer)) < 5 * chain.parameters, "the merged matrix is 16 times as large as the chain"
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from morpho.butterfly import Chain, low_rank, monarch
@@ -27,6 +27,7 @@ def test_every_way_to_group_is_there_once(chain: Chain) -> None:
 
 
 @given(_CHAINS)
+@settings(max_examples=25)
 def test_merged_groups_are_the_same_product(chain: Chain) -> None:
     weights = weights_of(chain)
     expected = chain.dense(weights)
@@ -42,6 +43,7 @@ def test_merged_groups_are_the_same_product(chain: Chain) -> None:
 
 
 @given(_CHAINS, st.integers(1, 5))
+@settings(max_examples=25)
 def test_products_with_columns_and_rows(chain: Chain, count: int) -> None:
     tensors = [torch.from_numpy(array) for array in weights_of(chain)]
     columns = torch.from_numpy(gauss(chain.n, count))
