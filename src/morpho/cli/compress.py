@@ -32,7 +32,7 @@ class Source:
     """
 
     net: str | None = None
-    options: Annotated[tuple[str, ...], Parameter(name="--option")] = ()
+    options: Annotated[tuple[str, ...], Parameter(name="--option", show_default=False)] = ()
     recipe: str | None = None
 
 
@@ -54,7 +54,7 @@ class Shape:
     budget: Budget = None
     policy: str | None = None
     family: FamilyName | None = None
-    keep: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = ()
+    keep: Annotated[tuple[str, ...], Parameter(consume_multiple=True, show_default=False)] = ()
     order: Literal["channel", "spatial"] = "channel"
 
 
@@ -84,7 +84,8 @@ def compress(
     with data, the search also knows how large the numbers are that each layer meets.
 
     Args:
-        model: A .safetensors file, or a recipe.
+        model: A .safetensors file; or a recipe, whose dense network is trained first: mlp-digits, lenet-mnist,
+            cnn-cifar10, pointnet-modelnet10.
         output: The file to write, NAME.safetensors.
         source: Where the dense network comes from.
         shape: What the layers become.

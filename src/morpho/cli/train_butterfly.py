@@ -39,7 +39,7 @@ class RecipeOptions:
 
     budget: Budget = None
     family: FamilyName = "debut"
-    keep: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = ()
+    keep: Annotated[tuple[str, ...], Parameter(consume_multiple=True, show_default=False)] = ()
     epochs: Annotated[int | None, Parameter(converter=whole, validator=Number(gte=1))] = None
     batch: Annotated[int | None, Parameter(converter=whole, validator=Number(gte=1))] = None
     learning_rate: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
@@ -66,7 +66,7 @@ def train_butterfly(
     under torchrun too, and can be stopped and resumed: checkpoints, logs and the teacher are in OUTPUT.run.
 
     Args:
-        recipe: Which network on which data.
+        recipe: Which network on which data: mlp-digits, lenet-mnist, cnn-cifar10, pointnet-modelnet10.
         output: The file to write, NAME.safetensors.
         data: The folder of the data; by default MORPHO_DATA.
         dense: Train the dense network only.
