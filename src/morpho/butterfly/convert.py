@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -29,6 +31,8 @@ Order = Literal["channel", "spatial"]
 Initialise = Literal["project", "random"]
 
 _REPLACED = (nn.Linear, nn.Conv1d, nn.Conv2d)
+#: These do not call the linear layers in them, at least at times, but read their weights.
+_READERS = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,9 @@ def convert(
     """
     if (budget is None) == (policy is None):
         raise InputError("give either a budget or a policy of chains")
+    for what, value, known in (("beginning", initialise, get_args(Initialise)), ("order", order, get_args(Order))):
+        if value not in known:
+            raise InputError(f"the {what} {value!r:.40} is not known: use {' or '.join(known)}")
     result = copy.deepcopy(model)
     seen = _observe(result, sample)
     found, kept = _sort_out(result, keep)
@@ -92,7 +99,11 @@ def convert(
         chosen = _searched(result, found, _limit(result, budget), family, order, single, seen)
     else:
         chosen = _by_policy(found, policy, kept)
-    rows = [_replace(result, name, chosen[name], order, initialise, seed, seen) for name in found if name in chosen]
+    rows = []
+    for name, chain in ((name, chosen[name]) for name in found if name in chosen):
+        layer, row = _converted(found[name], name, chain, order, initialise, seed, seen.get(name))
+        result = _put(result, found[name], layer)
+        rows.append(row)
     rows += [_kept_row(model, name, reason, seen) for name, reason in kept.items()]
     names = [name for name, _ in model.named_modules()]
     rows.sort(key=lambda row: names.index(row.name))
@@ -135,13 +146,21 @@ def _sort_out(model: nn.Module, keep: Sequence[str]) -> tuple[dict[str, nn.Modul
     unknown = [name for name in keep if name not in layers]
     if unknown:
         raise InputError(f"the network has no layer {unknown[0]!r}: its layers are {', '.join(layers)}")
-    found, kept, shared = {}, {}, set()
+    found, kept = {}, {}
+    uses = Counter(id(weight) for module in model.modules() for weight in module.parameters(recurse=False))
+    readers = {
+        id(child): type(module).__name__
+        for module in model.modules()
+        if isinstance(module, _READERS)
+        for child in module.children()
+    }
     for name, module in layers.items():
         reason = "it was asked to stay" if name in keep else convertible(module)
         weight = getattr(module, "weight", None)
-        if not reason and weight is not None and id(weight) in shared:
+        if not reason and uses[id(weight)] > 1:
             reason = "it shares its weights with another layer"
-        shared.add(id(weight))
+        if not reason and id(module) in readers:
+            reason = f"its weights are read by the {readers[id(module)]} around it"
         if reason:
             kept[name] = reason
         else:
@@ -153,7 +172,7 @@ def _sort_out(model: nn.Module, keep: Sequence[str]) -> tuple[dict[str, nn.Modul
 
 def _limit(model: nn.Module, budget: float) -> int:
     total = count_parameters(model)
-    if not budget > 0 or (budget >= 1 and budget != int(budget)):
+    if not 0 < budget < math.inf or (budget >= 1 and budget != int(budget)):
         raise InputError(f"a budget of {budget} is no part (0 to 1) and no number of parameters")
     return int(budget * total) if budget < 1 else int(budget)
 
@@ -208,40 +227,45 @@ def _by_policy(
     return chosen
 
 
-def _replace(
-    model: nn.Module,
+def _converted(
+    dense: nn.Module,
     name: str,
     chain: Chain,
     order: Order,
     initialise: Initialise,
     seed: int,
-    seen: Mapping[str, _Seen],
-) -> LayerReport:
-    """Put a butterfly in a layer's place; tell what that costs."""
-    dense = model.get_submodule(name)
+    seen: _Seen | None,
+) -> tuple[nn.Module, LayerReport]:
+    """A butterfly for a layer, and what that costs."""
     layer = butterfly_of(dense, chain, order, name, seed)
     matrix, error = _matrix(dense, order), None
     if initialise == "project":
-        weights = _column_weights(dense, order, seen.get(name))
+        weights = _column_weights(dense, order, seen)
         projection = project(_padded(matrix, chain), chain, column_weights=_padded_weights(weights, chain))
         layer.set_weights(projection.weights)
         error = projection.error
     layer.to(device=_weight(dense).device, dtype=_weight(dense).dtype)
     layer.train(dense.training)
-    parent, _, last = name.rpartition(".")
-    setattr(model.get_submodule(parent), last, layer)
-    positions = seen[name].positions if name in seen else None
-    return LayerReport(
+    return layer, LayerReport(
         name=name,
         kind=type(dense).__name__,
         size=_matrix_size(dense),
         chain=chain,
         parameters=chain.parameters,
         dense_parameters=matrix.size,
-        positions=positions,
+        positions=seen.positions if seen else None,
         error=error,
         reason="",
     )
+
+
+def _put(model: nn.Module, dense: nn.Module, layer: nn.Module) -> nn.Module:
+    """The network with another layer wherever it has this one, which may be in several places or the whole."""
+    for parent in list(model.modules()):
+        for name, child in list(parent._modules.items()):
+            if child is dense:
+                setattr(parent, name, layer)
+    return layer if model is dense else model
 
 
 def _kept_row(model: nn.Module, name: str, reason: str, seen: Mapping[str, _Seen]) -> LayerReport:
@@ -336,11 +360,16 @@ class _Seen:
 
     Attributes:
         positions: output positions per item, the columns of its product.
-        sizes: root mean square of each input channel.
+        energy: mean square of each input channel, times the positions.
     """
 
     positions: int
-    sizes: Tensor
+    energy: Tensor
+
+    @property
+    def sizes(self) -> Tensor:
+        """Root mean square of each input channel."""
+        return (self.energy / max(self.positions, 1)).sqrt()
 
 
 def _column_weights(module: nn.Module, order: Order, seen: _Seen | None) -> Matrix | None:
@@ -365,20 +394,24 @@ def _observe(model: nn.Module, sample: Tensor | None) -> dict[str, _Seen]:
             channel = given.ndim - 1 if isinstance(module, nn.Linear) else 1
             others = [axis for axis in range(given.ndim) if axis != channel]
             positions = output.numel() // output.shape[channel] // len(given)
-            seen[name] = _Seen(positions, given.square().mean(others).sqrt().cpu())
+            energy = given.square().mean(others).cpu() * positions
+            if name in seen:  # a layer may be called several times
+                energy, positions = energy + seen[name].energy, positions + seen[name].positions
+            seen[name] = _Seen(positions, energy)
 
         return note
 
     layers = [(name, layer) for name, layer in model.named_modules() if isinstance(layer, _REPLACED)]
     hooks = [layer.register_forward_hook(watch(name)) for name, layer in layers]
-    training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     try:
         with torch.no_grad():
             model.eval()(sample)
     finally:
         for hook in hooks:
             hook.remove()
-        model.train(training)
+        for module, mode in modes:  # not all need be in the same, such as frozen normalisations
+            module.training = mode
     return seen
 
 
