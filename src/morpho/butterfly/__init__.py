@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from morpho.butterfly.factor import Factor as Factor
     from morpho.butterfly.files import load as load
     from morpho.butterfly.files import save as save
+    from morpho.butterfly.fold import fold_batchnorm as fold_batchnorm
     from morpho.butterfly.layers import ButterflyConv1d as ButterflyConv1d
     from morpho.butterfly.layers import ButterflyConv2d as ButterflyConv2d
     from morpho.butterfly.layers import ButterflyLinear as ButterflyLinear
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from morpho.butterfly.search import allocate as allocate
     from morpho.butterfly.search import best as best
     from morpho.butterfly.search import pareto as pareto
+    from morpho.butterfly.tune import tune as tune
 
 #: Public name -> the module of this package where it lives.
 _HOMES = {
@@ -52,6 +54,7 @@ _HOMES = {
     "best": "search",
     "convert": "convert",
     "distil": "distil",
+    "fold_batchnorm": "fold",
     "load": "files",
     "low_rank": "chain",
     "merge": "export",
@@ -62,6 +65,7 @@ _HOMES = {
     "released_chain": "released",
     "save": "files",
     "to_onnx": "export",
+    "tune": "tune",
 }
 
 __all__ = [
@@ -80,6 +84,7 @@ __all__ = [
     "best",
     "convert",
     "distil",
+    "fold_batchnorm",
     "load",
     "low_rank",
     "merge",
@@ -90,6 +95,7 @@ __all__ = [
     "released_chain",
     "save",
     "to_onnx",
+    "tune",
 ]
 
 

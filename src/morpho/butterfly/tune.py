@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from morpho.butterfly.layers import Butterfly, ButterflyConv1d, ButterflyConv2d, ButterflyLinear
+from morpho.callable_module import make_callable
 
 __all__ = ["Choice", "Tuned", "tune"]
 
@@ -117,3 +118,6 @@ def _with_dense(model: nn.Module, name: str) -> nn.Module:
     parent, _, last = name.rpartition(".")
     setattr(model.get_submodule(parent), last, dense)
     return model
+
+
+make_callable(__name__, "tune")
