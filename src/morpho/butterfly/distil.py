@@ -108,7 +108,9 @@ def distil(
     """
     chosen = distillation or Distillation()
     teacher = copy.deepcopy(teacher).eval().requires_grad_(False)  # the caller's stays as it is
-    pupil = _Pupil(student, teacher, chosen)
+    with torch.random.fork_rng(devices=[]):  # the maps begin alike, whatever was drawn before
+        torch.manual_seed(plan.seed)
+        pupil = _Pupil(student, teacher, chosen)
 
     def loss(wrapped: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
         with torch.no_grad():
@@ -122,7 +124,7 @@ def distil(
 
     trained = fit(
         pupil,
-        plan,
+        _Taught(**vars(plan), distillation=chosen),
         batches,
         steps_per_epoch=steps_per_epoch,
         folder=folder,
@@ -137,6 +139,13 @@ def distil(
     return trained.student
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Taught(Fit):
+    """A plan with the loss, which a checkpoint must not change either."""
+
+    distillation: Distillation
+
+
 class _Pupil(nn.Module):
     """The student, with the two linear maps into the space where features are compared."""
 
@@ -147,7 +156,7 @@ class _Pupil(nn.Module):
         if chosen.beta:
             self.maps = nn.ModuleList(nn.Linear(_width(net), chosen.width) for net in (student, teacher))
 
-    def forward(self, inputs: Tensor, features: Tensor | None) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+    def forward(self, inputs: Tensor, features: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         if features is None or self.maps is None:
             return self.student(inputs), None
         own = self.student.features(inputs)  # type: ignore[operator]

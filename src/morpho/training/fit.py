@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -29,7 +31,7 @@ Loss: TypeAlias = Callable[[nn.Module, Tensor, Tensor], Tensor]
 Augment: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
 
 #: Purposes of random draws, see CONTRIBUTING.md.
-_ORDER, _AUGMENT = 1, 2
+_ORDER, _AUGMENT, _DROPOUT = 1, 2, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,15 +83,21 @@ class Fit:
         choices: dict[str, Collection[str]] = {
             "optimizer": _OPTIMIZERS,
             "schedule": _SCHEDULES,
+            "averaging": _AVERAGINGS,
             "precision": _PRECISIONS,
         }
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise InputError(f"the {name} {getattr(self, name)!r} is not known: use one of {', '.join(known)}")
-        if self.epochs < 1 or self.batch < 1 or self.learning_rate <= 0:
-            raise InputError("epochs, batch and learning_rate must be positive")
-        if not (0 <= self.warmup < 1 and 0 <= self.swa_start < 1 and 0 <= self.average < 1):
-            raise InputError("warmup, swa_start and average must be from 0 to below 1")
+        for name in ("epochs", "batch", "learning_rate", "clip"):
+            if (value := getattr(self, name)) is not None and not 0 < value < math.inf:
+                raise InputError(f"the {name} {value} is out of range: give a positive number")
+        for name in ("momentum", "weight_decay", "gamma", "seed"):
+            if not 0 <= (value := getattr(self, name)) < math.inf:
+                raise InputError(f"the {name} {value} is out of range: give 0 or more")
+        for name in ("warmup", "swa_start", "average", "label_smoothing"):
+            if not 0 <= (value := getattr(self, name)) < 1:
+                raise InputError(f"the {name} {value} is out of range: give a number from 0 to below 1")
 
     def rate(self, part: float) -> float:
         """Factor on the learning rate when this part of the run is done.
@@ -99,7 +107,10 @@ class Fit:
         """
         if part < self.warmup:
             return part / self.warmup
-        return _SCHEDULES[self.schedule](self, (part - self.warmup) / (1 - self.warmup))
+        return _SCHEDULES[self.schedule](self, self._after_warmup(part))
+
+    def _after_warmup(self, part: float) -> float:
+        return (part - self.warmup) / (1 - self.warmup)
 
     def rules(self) -> Rules:
         """What a `Run` needs to know."""
@@ -134,14 +145,14 @@ def fit(
 ) -> Model:
     """Train a model and return the mean that the plan keeps, after the last epoch: nothing is selected on the way.
 
-    The order of the data and the augmentation of an epoch depend on the seed and the epoch's number alone, so a run
-    that is resumed goes on as if it had not been stopped.
+    The order of the data, the augmentation and the dropout of an epoch depend on the seed and the epoch's number alone,
+    so a run that is resumed goes on as if it had not been stopped.
 
     Args:
         model: takes a batch of inputs.
         plan: the hyper-parameters.
         batches: gives the batches of an epoch.
-        steps_per_epoch: how many there are.
+        steps_per_epoch: how many of them are taken; an endless sampler may have more.
         folder: where ``checkpoint.pt`` and ``log.jsonl`` go.
         loss: of a batch; cross-entropy with the plan's label smoothing by default.
         augment: changes inputs on their device.
@@ -152,11 +163,13 @@ def fit(
         label: of the progress bar.
 
     Raises:
-        InputError: the batches are not as many as promised.
+        InputError: an epoch has fewer batches than promised, or a count is less than 1.
         ArtifactError: there is no checkpoint to resume from, or it is another run's.
     """
+    if steps_per_epoch < 1 or every < 1:
+        raise InputError(f"steps_per_epoch {steps_per_epoch} and every {every} must be at least 1")
     counted = _Counted(fit=plan, steps=plan.epochs * steps_per_epoch)
-    with processes(device) as joined:
+    with processes(device) as joined, _own_draws(joined.device):
         run = Run(counted, model, joined, Path(folder), rules=plan.rules(), resume=resume)
         epoch = _Epochs(run, plan, batches, steps_per_epoch, loss or _smoothed(plan), augment)
 
@@ -176,15 +189,17 @@ def predict(model: nn.Module, inputs: Tensor, *, batch: int = 512) -> Tensor:
 
     Args:
         model: on any device.
-        inputs: ``(N, ...)``; whole-number inputs are scaled from 0..255 to 0..1.
+        inputs: ``(N, ...)``; bytes are scaled from 0..255 to 0..1.
         batch: items at a time.
     """
     device = next(model.parameters()).device
-    was_training = model.training
+    modes = [(module, module.training) for module in model.modules()]  # a part may be frozen in another mode
     model.eval()
-    outputs = [model(as_float(part.to(device))).float().cpu() for part in inputs.split(batch)]
-    model.train(was_training)
-    return torch.cat(outputs)
+    try:
+        return torch.cat([model(as_float(part.to(device))).float().cpu() for part in inputs.split(batch)])
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def accuracy(model: nn.Module, inputs: Tensor, labels: Tensor, *, batch: int = 512) -> float:
@@ -254,7 +269,7 @@ class _Epochs:
 
     def finish(self) -> Any:
         """The model that is kept; under SWA its batch statistics are measured anew."""
-        mean = self.run.best_model()
+        mean = self.run.mean  # of the last step, which every process has; only the first one kept any
         if self.plan.averaging == "swa":
             loader = (as_float(inputs) for inputs, _ in self.batches(generator(self.plan.seed, _ORDER)))
             update_bn(loader, mean, device=self.run.joined.device)
@@ -264,6 +279,7 @@ class _Epochs:
         joined, seed = self.run.joined, self.plan.seed
         self._rest = iter(self.batches(generator(seed, _ORDER, epoch)))
         self._random = generator(seed, _AUGMENT, epoch, joined.rank, device=joined.device)
+        torch.manual_seed(generator(seed, _DROPOUT, epoch, joined.rank).initial_seed())
 
     def _counts(self) -> bool:
         """Whether the parameters after this step go into the mean."""
@@ -274,6 +290,11 @@ class _Epochs:
         return done % self.steps == 0 and (late or self.plan.averaging == "last")
 
 
+def _own_draws(device: torch.device) -> AbstractContextManager[None]:
+    """Give back the global generators, from which dropout draws, as they were."""
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+
+
 def _smoothed(plan: Fit) -> Loss:
     def loss(model: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
         return functional.cross_entropy(model(inputs), labels, label_smoothing=plan.label_smoothing)
@@ -282,7 +303,8 @@ def _smoothed(plan: Fit) -> Loss:
 
 
 def _step(plan: Fit, part: float) -> float:
-    return plan.gamma ** sum(part >= milestone for milestone in plan.milestones)
+    # Milestones are parts of the whole run; they are moved as the part was, so that equal ones stay equal.
+    return plan.gamma ** sum(part >= plan._after_warmup(milestone) for milestone in plan.milestones)
 
 
 _SCHEDULES: dict[str, Callable[[Fit, float], float]] = {
@@ -298,4 +320,5 @@ _OPTIMIZERS: dict[str, Callable[[Fit, Iterable[Any], float], torch.optim.Optimiz
     "adam": lambda plan, groups, rate: torch.optim.Adam(groups, lr=rate),
     "adamw": lambda plan, groups, rate: torch.optim.AdamW(groups, lr=rate),
 }
+_AVERAGINGS = ("last", "ema", "swa")
 _PRECISIONS = ("float32", "bfloat16")

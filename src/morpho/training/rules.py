@@ -65,10 +65,15 @@ class Rules:
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Parameters with and without weight decay: biases and normalisations, which have one dimension, go without.
 
+    Raises:
+        InputError: no parameter is to be trained.
+
     >>> [len(group["params"]) for group in parameter_groups(nn.Linear(2, 2), 0.1)]
     [1, 1]
     """
     matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
     rest = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    if not matrices and not rest:
+        raise InputError(f"a {type(model).__name__} has no parameter that requires a gradient: unfreeze some")
     return [group for group in groups if group["params"]]

@@ -165,9 +165,12 @@ class Run(Generic[Model]):
         state = _read(path, "start without --resume")
         if state["recipe"] != _plain(self._plan):
             raise ArtifactError(f"{path} is of a run with another recipe: repeat its options, or start anew")
-        self.model.load_state_dict(state["model"])
-        self._mean.load_state_dict(state["mean"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        try:
+            self.model.load_state_dict(state["model"])
+            self._mean.load_state_dict(state["mean"])
+            self._optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError) as error:
+            raise ArtifactError(f"{path} is of a model of another shape: repeat its options, or start anew") from error
         self.step, self.best, self._best_state = state["step"], state["best"], state["best_state"]
 
     def _mean_state(self) -> dict[str, Tensor]:
