@@ -4,6 +4,7 @@
 
     big = morpho.upscale(image, scale=4)        # (H, W, C) uint8 or uint16 -> (4H, 4W, C)
     better = morpho.enhance(photo)              # retouched, of the same size
+    small = morpho.butterfly.convert(model, budget=0.05)  # a network at 5 % of its parameters (needs torch)
 
 The names below are loaded at first use, so that ``import morpho`` stays instant.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from morpho import butterfly as butterfly
     from morpho.citation import cite as cite
     from morpho.enhance import Enhancer as Enhancer
     from morpho.enhance.enhancer import enhance as enhance
@@ -44,6 +46,7 @@ _HOMES = {
     "OutputExistsError": "morpho.errors:OutputExistsError",
     "Picture": "morpho.images:Picture",
     "Upscaler": "morpho.upscale:Upscaler",
+    "butterfly": "morpho.butterfly",
     "cite": "morpho.citation:cite",
     "enhance": "morpho.enhance",
     "upscale": "morpho.upscale",
@@ -62,6 +65,7 @@ __all__ = [
     "Picture",
     "Upscaler",
     "__version__",
+    "butterfly",
     "cite",
     "enhance",
     "upscale",
