@@ -298,7 +298,8 @@ def conv(runs: int) -> list[Record]:
         case = bench.Case(chain=chain, columns=8, side=side)
         timed = bench.conv_timings(case, runs=runs)
         share = round(100 * chain.parameters / (chain.m * chain.n), 2)
-        rows.append([f"{channels} channels, {side} x {side}", str(chain.pairs()), share, *_ways(timed)])
+        written = "".join(f"({r},{s})" for r, s in chain.pairs())
+        rows.append([f"{channels} channels, {side} x {side}", written, share, *_ways(timed, _CONV_WAYS)])
     return [
         Record(
             name="butterfly-conv",
@@ -306,7 +307,7 @@ def conv(runs: int) -> list[Record]:
             command="python -m benchmarks.butterfly conv",
             protocol=f"float32, padding 1, medians of {runs} runs of all ways in turn after a warm-up. As released: "
             "unfolded windows, then a broadcast product and a sum per factor.",
-            columns=["layer", "chain, input side first", "parameters / %", *_WAYS, "over the best dense"],
+            columns=["layer", "chain, input side first", "parameters / %", *_CONV_WAYS, "over the best dense"],
             rows=rows,
             n=runs,
             wall_seconds=watch.seconds,
@@ -315,14 +316,15 @@ def conv(runs: int) -> list[Record]:
     ]
 
 
-def _ways(timed: Sequence[Timing]) -> list[Cell]:
+def _ways(timed: Sequence[Timing], names: Sequence[str] | None = None) -> list[Cell]:
     """Milliseconds of each way, and how much faster ours is than the best dense one."""
     found = {timing.method: timing.milliseconds for timing in timed}
-    return [*(found.get(way) for way in _WAYS), bench.ratios(timed)["morpho"]]
+    return [*(found.get(way) for way in names or _WAYS), bench.ratios(timed)["morpho"]]
 
 
 #: The columns of the tables of speed.
 _WAYS = ("dense, torch", "dense, ONNX Runtime", "morpho", "morpho, torch.compile", "as released")
+_CONV_WAYS = tuple(way for way in _WAYS if "compile" not in way)
 SPEED = [
     ("2 %", Chain.parse("(4,4)^5")),
     ("radix 2", Chain.parse("(2,2)^10")),
