@@ -72,6 +72,9 @@ class Study:
 
     def smaller(self, method: str, budget: int, seed: int) -> Outcome:
         """A smaller network of one seed, trained on by distillation."""
+        done = self.folder / f"{method}-{budget}-{seed}" / "outcome.json"
+        if done.exists():
+            return Outcome(**json.loads(done.read_text()))
         teacher, _ = self.dense()
         made = smaller(method, self.recipe, self.data, teacher, budget, seed=seed)
 
