@@ -59,6 +59,8 @@ def test_families_and_beginnings_are_as_named() -> None:
     chains = {name: [layer.chain for layer in _butterflies(model)] for name, model in models.items()}
     assert all(chain.is_debut for name in ("debut", "debut-random") for chain in chains[name])
     assert all(len(chain.factors) <= 2 for name in ("monarch", "svd") for chain in chains[name])
+    assert all(factor.g == factor.t == 1 for chain in chains["svd"] for factor in chain.factors)
+    assert any(factor.g > 1 for chain in chains["general"] for factor in chain.factors)
     assert any(chain.widths[1] < 10 and len(chain.factors) == 2 for chain in chains["svd"])
     wanted = teacher(x).detach()
     off = {name: float((model(x).detach() - wanted).norm()) for name, model in models.items()}

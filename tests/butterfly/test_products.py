@@ -247,6 +247,22 @@ def test_weights_of_inference_mode_are_merged_each_time(chain: Chain) -> None:
             _agrees(layer, inputs)
 
 
+def test_the_memory_of_kept_products_is_not_given_to_other_weights() -> None:
+    """Whether an allocator would do so is luck: what a product is known by must stay taken as long as it is kept."""
+    torch_layer, loop_layer = (ButterflyLinear(Chain.parse("(4,4)^4")) for _ in range(2))
+    torch_layer.plan = plans(torch_layer.chain)[-1]
+    for layer in (torch_layer, loop_layer):
+        with torch.no_grad():
+            layer(_seeded(64, 256))
+        layer.load_state_dict(ButterflyLinear(layer.chain, seed=9).state_dict(), assign=True)
+        entries: list[Any] = [*layer._kept.values(), *([layer._packed] if layer._packed else [])]
+        assert len(entries) == 1
+        (state, _, held), now = entries[0], {weights.data_ptr() for weights in layer.parameters()}
+        taken = {address for address, _, _ in state[1:]}
+        assert taken == {tensor.data_ptr() for tensor in held}
+        assert not taken & now
+
+
 def test_merged_products_are_kept_and_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else inference would be slow, or its memory grow with the sizes it has met."""
     layer = ButterflyLinear(Chain.parse("(4,4)^4")).eval()
