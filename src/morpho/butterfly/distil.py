@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,9 +49,9 @@ class Distillation:
 
     def __post_init__(self) -> None:
         weights = (self.gamma, self.alpha, self.beta)
-        if min(weights) < 0 or max(weights) == 0:
+        if not (all(0 <= weight < math.inf for weight in weights) and max(weights) > 0):
             raise InputError(f"the weights gamma, alpha, beta = {weights} must not be negative, nor all zero")
-        if self.temperature <= 0 or self.tau <= 0 or self.width < 1:
+        if not (0 < self.temperature < math.inf and 0 < self.tau < math.inf and self.width >= 1):
             raise InputError("temperature, tau and width must be positive")
 
 
