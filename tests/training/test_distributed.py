@@ -10,11 +10,12 @@ import torch
 from torch import nn
 
 from morpho.errors import InputError
-from morpho.training import Processes, processes
+from morpho.training import Fit, Processes, fit, processes
 from morpho.training.distributed import choose_device
 from morpho.upscale.linear import LinearStage
 from morpho.upscale.tables import Tables
 from morpho.upscale.train import Recipe, train
+from tests.training.problems import rings, shuffled
 from tests.training.torchrun import torchrun
 from tests.upscale.photos import photos
 
@@ -58,9 +59,11 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 SCRIPT = """
 import os, sys
 from pathlib import Path
-from tests.training.test_distributed import little_run
+from tests.training.test_distributed import little_fit, little_run
 
-little_run(Path(sys.argv[1]) / os.environ["RANK"])
+folder = Path(sys.argv[1])
+little_run(folder / os.environ["RANK"])
+little_fit(folder / "fit" / os.environ["RANK"])
 """
 
 
@@ -72,18 +75,50 @@ def little_run(folder: Path) -> None:
     train(recipe, photos(6, 64, 64), start=start, folder=folder, every=3, device="cpu")
 
 
-def test_two_processes_give_what_one_gives(tmp_path: Path, root: Path) -> None:
-    script = tmp_path / "script.py"
+def little_fit(folder: Path) -> None:
+    """Train a small classifier without batch statistics, and keep beside the run what was given back."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(folder.name == "1"))  # processes begin with the parameters of the first one
+        model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 3))
+    plan = Fit(epochs=3, batch=16, learning_rate=0.1, averaging="ema", average=0.5, schedule="constant")
+    batches = shuffled(*rings(64), 16)
+    kept = fit(model, plan, batches, steps_per_epoch=4, folder=folder, every=2, device="cpu")
+    torch.save({"kept": kept.state_dict(), "last": model.state_dict()}, folder.parent / f"{folder.name}.pt")
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
+    """The folder in which two processes did both runs."""
+    folder = tmp_path_factory.mktemp("both")
+    script = folder / "script.py"
     script.write_text(SCRIPT)
-    done = torchrun(2, str(script), str(tmp_path), root=root)
+    done = torchrun(2, str(script), str(folder), root=root)
     assert done.returncode == 0, done.stderr
-    assert list((tmp_path / "1").iterdir()) == []  # the first one writes; here each has a folder of its own
-    little_run(tmp_path / "alone")
-    both, alone = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("0", "alone"))
+    return folder
+
+
+def test_two_processes_give_what_one_gives(tmp_path: Path, both: Path) -> None:
+    assert list((both / "1").iterdir()) == []  # the first one writes; here each has a folder of its own
+    little_run(tmp_path)
+    states = [torch.load(folder / "checkpoint.pt", weights_only=True) for folder in (both / "0", tmp_path)]
     for number in (0, 1):
-        means = [state["optimizer"]["state"][number]["exp_avg"] for state in (both, alone)]  # of the gradients
+        means = [state["optimizer"]["state"][number]["exp_avg"] for state in states]  # of the gradients
         assert torch.linalg.norm(means[0] - means[1]) < 1e-5 * torch.linalg.norm(means[1])
-        entries = [state["model"][f"stages.{number}.entries"] for state in (both, alone)]
+        entries = [state["model"][f"stages.{number}.entries"] for state in states]
         assert entries[1].abs().max() > 2e-3
         # Adam asks for little more than a gradient's sign: a few that are next to zero may go another way.
         assert (entries[0] - entries[1]).abs().gt(1e-5).float().mean() < 1e-3
+
+
+def test_two_processes_fit_what_one_fits(tmp_path: Path, both: Path) -> None:
+    """And each of them gives back the trained model."""
+    assert list((both / "fit" / "1").iterdir()) == []
+    little_fit(tmp_path / "0")
+    alone = torch.load(tmp_path / "0.pt", weights_only=True)
+    for rank in "01":
+        states = torch.load(both / "fit" / f"{rank}.pt", weights_only=True)
+        torch.testing.assert_close(states, alone, rtol=1e-4, atol=1e-6)
+    checkpoints = [torch.load(one / "0" / "checkpoint.pt", weights_only=True) for one in (both / "fit", tmp_path)]
+    momenta = [[one["momentum_buffer"] for one in state["optimizer"]["state"].values()] for state in checkpoints]
+    torch.testing.assert_close(*momenta, rtol=1e-4, atol=1e-6)
+    assert (alone["kept"]["0.weight"] - alone["last"]["0.weight"]).abs().max() > 1e-3

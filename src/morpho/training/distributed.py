@@ -6,6 +6,7 @@ are (but for the order of sums).
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ from torch.nn.parallel import DistributedDataParallel
 from morpho.errors import InputError
 
 __all__ = ["Processes", "choose_device", "processes"]
+
+#: How often this process has joined others; all of them count alike.
+_JOINS = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -70,12 +74,22 @@ def processes(device: str = "auto") -> Iterator[Processes]:
     if chosen.type == "cuda":
         chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(chosen)
-    distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    _join("nccl" if chosen.type == "cuda" else "gloo")
     try:
         yield Processes(distributed.get_rank(), count, chosen)
         distributed.barrier()  # nobody leaves, and perhaps joins anew, while another still works
     finally:
         distributed.destroy_process_group()
+
+
+def _join(backend: str) -> None:
+    from torch.distributed.distributed_c10d import PrefixStore  # not in every build of torch
+    from torch.distributed.rendezvous import rendezvous
+
+    store, rank, count = next(rendezvous("env://"))
+    # Whoever joins anew must not find the addresses of the time before, and wait for them forever.
+    store = PrefixStore(f"join {next(_JOINS)}", store)
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=count)
 
 
 def choose_device(device: str) -> torch.device:
