@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import write
+from benchmarks.places import write
 from benchmarks.study import Outcome, Study
 from morpho.butterfly import bench
 from morpho.butterfly.als import als

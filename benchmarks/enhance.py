@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.common import ROOT, data_root, write
+from benchmarks.places import ROOT, data_root, write
 from morpho.artifacts import Card
 from morpho.console import note, track
 from morpho.enhance import Enhancer, bench

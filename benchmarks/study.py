@@ -11,7 +11,7 @@ from typing import TypeAlias
 import torch
 from torch import nn
 
-from benchmarks.common import ROOT, data_root
+from benchmarks.places import ROOT, data_root
 from morpho.butterfly.compare import smaller
 from morpho.butterfly.evaluate import evaluate
 from morpho.butterfly.train import RECIPES, built, train_dense, train_student

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.common import data_root, write
+from benchmarks.places import data_root, write
 from morpho.artifacts import read_card
 from morpho.cli.app import main as morpho
 from morpho.errors import DataError

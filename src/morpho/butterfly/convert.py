@@ -99,16 +99,19 @@ def convert(
         chosen = _searched(result, found, _limit(result, budget), family, order, single, seen)
     else:
         chosen = _by_policy(found, policy, kept)
-    rows = []
+    rows = [_kept_row(model, name, reason, seen) for name, reason in kept.items()]
     for name, chain in ((name, chosen[name]) for name in found if name in chosen):
         layer, row = _converted(found[name], name, chain, order, initialise, seed, seen.get(name))
         result = _put(result, found[name], layer)
         rows.append(row)
-    rows += [_kept_row(model, name, reason, seen) for name, reason in kept.items()]
+    return Compressed(result, _report(model, result, rows))
+
+
+def _report(model: nn.Module, result: nn.Module, rows: list[LayerReport]) -> Report:
+    """Rows in the network's order, and its totals."""
     names = [name for name, _ in model.named_modules()]
-    rows.sort(key=lambda row: names.index(row.name))
-    report = Report(tuple(rows), parameters=count_parameters(result), dense_parameters=count_parameters(model))
-    return Compressed(result, report)
+    ordered = tuple(sorted(rows, key=lambda row: names.index(row.name)))
+    return Report(ordered, parameters=count_parameters(result), dense_parameters=count_parameters(model))
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the repository, the data, and how records are shown and written."""
+"""Where the benchmarks find the repository and the data, and where their records go."""
 
 from __future__ import annotations
 
