@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from morpho.errors import InputError
-from morpho.training import Fit, Processes, fit, processes
+from morpho.training import Fit, Processes, cross_entropy, fit, processes
 from morpho.training.distributed import choose_device
 from morpho.upscale.linear import LinearStage
 from morpho.upscale.tables import Tables
@@ -57,12 +57,13 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 SCRIPT = """
-import os, sys
+import os, sys, time
 from pathlib import Path
 from tests.training.test_distributed import little_fit, little_run
 
 folder = Path(sys.argv[1])
 little_run(folder / os.environ["RANK"])
+time.sleep(0.5 * int(os.environ["RANK"]))  # who joins anew first must wait for the other, not find what it was before
 little_fit(folder / "fit" / os.environ["RANK"])
 """
 
@@ -81,9 +82,16 @@ def little_fit(folder: Path) -> None:
         torch.manual_seed(int(folder.name == "1"))  # processes begin with the parameters of the first one
         model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 3))
     plan = Fit(epochs=3, batch=16, learning_rate=0.1, averaging="ema", average=0.5, schedule="constant")
+    sizes = set()
+
+    def loss(model: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        sizes.add((len(inputs), len(labels)))
+        return cross_entropy(model, inputs, labels)
+
     batches = shuffled(*rings(64), 16)
-    kept = fit(model, plan, batches, steps_per_epoch=4, folder=folder, every=2, device="cpu")
-    torch.save({"kept": kept.state_dict(), "last": model.state_dict()}, folder.parent / f"{folder.name}.pt")
+    kept = fit(model, plan, batches, steps_per_epoch=4, folder=folder, every=2, loss=loss, device="cpu")
+    result = {"sizes": sizes, "kept": kept.state_dict(), "last": model.state_dict()}
+    torch.save(result, folder.parent / f"{folder.name}.pt")
 
 
 @pytest.fixture(scope="module")
@@ -115,8 +123,10 @@ def test_two_processes_fit_what_one_fits(tmp_path: Path, both: Path) -> None:
     assert list((both / "fit" / "1").iterdir()) == []
     little_fit(tmp_path / "0")
     alone = torch.load(tmp_path / "0.pt", weights_only=True)
+    assert alone.pop("sizes") == {(16, 16)}
     for rank in "01":
         states = torch.load(both / "fit" / f"{rank}.pt", weights_only=True)
+        assert states.pop("sizes") == {(8, 8)}  # half the work each
         torch.testing.assert_close(states, alone, rtol=1e-4, atol=1e-6)
     checkpoints = [torch.load(one / "0" / "checkpoint.pt", weights_only=True) for one in (both / "fit", tmp_path)]
     momenta = [[one["momentum_buffer"] for one in state["optimizer"]["state"].values()] for state in checkpoints]

@@ -130,7 +130,7 @@ def test_the_last_parameters_are_those_of_a_plain_loop(tmp_path: Path, name: str
     plan, batches = replace(CONSTANT, **options), shuffled(*rings(64), 16)
     theirs = Small()
     by_hand(theirs, plan, batches, make(decayed(theirs, 0.3)))
-    ours = Small()
+    ours = Small().eval()  # it is trained in the other mode
     kept = fit(ours, plan, batches, steps_per_epoch=4, folder=tmp_path, device="cpu")
     assert equal(kept, theirs)
     assert equal(ours, theirs)
@@ -223,7 +223,9 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path, averaging: Any, 
     assert logs[0] == logs[1]
     states = [torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("whole", "cut")]
     assert all(torch.equal(states[0]["model"][name], states[1]["model"][name]) for name in states[0]["model"])
-    assert equal(run("cut", batches, resume=True), whole)  # nothing is left to do
+    again = run("cut", batches, resume=True)  # nothing is left to do
+    assert equal(again, whole)
+    assert not again.training
 
 
 def test_seeds_draw_order_augmentation_and_dropout(tmp_path: Path) -> None:

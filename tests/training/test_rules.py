@@ -121,7 +121,8 @@ def test_means_of_parameters() -> None:
     assert weight == pytest.approx(wanted)
     assert batch.tolist() == pytest.approx([10 * wanted] * 16)
     weight, batch = means("swa", 0.75, states)
-    assert weight == pytest.approx(4.3 / 3)  # batch statistics are renewed by the caller
+    assert weight == pytest.approx(4.3 / 3)
+    assert torch.equal(batch, torch.full((16,), 3.0))  # of the last; the caller renews them
     weight, batch = means("last", 0.75, states)
     assert weight == float(torch.tensor(0.3))  # bit by bit
     assert torch.equal(batch, torch.full((16,), 3.0))
