@@ -212,11 +212,11 @@ def _whole(name: str, sizes: Sequence[tuple[int, int]], what: str) -> list[Cell]
 
 def mnist(seeds: Sequence[int]) -> list[Record]:
     """LeNet on MNIST at the paper's size of three layers in butterflies."""
-    controls = ("monarch", "svd", "pruned", "narrow")
+    methods = ("debut", "monarch", "svd", "pruned", "narrow")
     return [
         _study(
             "lenet-mnist",
-            [("debut", 10_190, seeds), *((method, 10_190, seeds[:1]) for method in controls)],
+            [(method, 10_190, seeds) for method in methods],
             name="butterfly-mnist",
             title="LeNet on MNIST at 10,190 parameters (16.6 %)",
             published=[["published: DeBut, CONV2 + FC1 + FC2", 10190, None, 98.64, 0.15, 3, "Lin et al. 2021"]],
