@@ -21,6 +21,7 @@ from morpho.butterfly.report import LayerReport, Report
 from morpho.butterfly.search import Candidate, Family, allocate, front
 from morpho.callable_module import make_callable
 from morpho.errors import InputError
+from morpho.nets import count_parameters as count_parameters
 
 __all__ = ["Compressed", "Policy", "butterfly_of", "convert", "convertible", "count_parameters"]
 
@@ -112,15 +113,6 @@ def _report(model: nn.Module, result: nn.Module, rows: list[LayerReport]) -> Rep
     names = [name for name, _ in model.named_modules()]
     ordered = tuple(sorted(rows, key=lambda row: names.index(row.name)))
     return Report(ordered, parameters=count_parameters(result), dense_parameters=count_parameters(model))
-
-
-def count_parameters(model: nn.Module) -> int:
-    """The numbers that are learned: weights, biases, normalisations.
-
-    >>> count_parameters(nn.Linear(3, 2))
-    8
-    """
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def convertible(module: nn.Module) -> str | None:
