@@ -1,0 +1,95 @@
+"""The few array operations that fields are written in, so that one `apply` runs in NumPy, in torch and in the decoder.
+
+Whatever is not here (sums, products, matrix products, slices, shapes) is spelled with the arrays' own operators.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, TypeAlias
+
+import numpy as np
+
+__all__ = ["NUMPY", "Array", "Arrays", "torch_arrays"]
+
+#: A NumPy array or a torch tensor.
+Array: TypeAlias = Any
+
+
+class Arrays:
+    """Operations on NumPy arrays; the readable reference for every other namespace.
+
+    A namespace keeps the number type of what it gets: float32 stays float32, float64 stays float64. The first group
+    is primitive; the second is made of it, and a namespace may replace those by something faster that is equal.
+    """
+
+    def sin(self, x: Array) -> Array:
+        """Return the sine of an angle in radians."""
+        return np.sin(x)
+
+    def cos(self, x: Array) -> Array:
+        """Return the cosine of an angle in radians."""
+        return np.cos(x)
+
+    def exp(self, x: Array) -> Array:
+        """Return e^x."""
+        return np.exp(x)
+
+    def abs(self, x: Array) -> Array:
+        """Return the magnitude."""
+        return np.abs(x)
+
+    def relu(self, x: Array) -> Array:
+        """Return the positive part."""
+        return np.maximum(x, 0)
+
+    def clip(self, x: Array, low: float, high: float) -> Array:
+        """Return ``x`` with what lies outside ``[low, high]`` moved to the bound."""
+        return np.clip(x, low, high)
+
+    def floor(self, x: Array) -> Array:
+        """Return the largest whole number that is not above, in the number type of ``x``."""
+        return np.floor(x)
+
+    def integer(self, x: Array) -> Array:
+        """Return whole numbers as 64-bit integers, to be used as an index."""
+        return x.astype(np.int64)
+
+    def cat(self, parts: list[Array], axis: int) -> Array:
+        """Join arrays along an axis."""
+        return np.concatenate(parts, axis=axis)
+
+    def take(self, table: Array, index: Array) -> Array:
+        """Return rows ``(N, C)`` of a table ``(K, C)`` at integers ``(N,)``."""
+        return np.take(table, index, axis=0)
+
+    def constant(self, x: Array) -> Array:
+        """Return ``x`` without its history: no gradient flows through it."""
+        return x
+
+    def linear(self, x: Array, weight: Array, bias: Array) -> Array:
+        """Return ``x weight^T + bias``: ``(N, k)``, ``(m, k)``, ``(m,)`` -> ``(N, m)``."""
+        return x @ weight.T + bias
+
+    def sine(self, z: Array, omega: float) -> Array:
+        """Return ``sin(omega z)``."""
+        return self.sin(omega * z)
+
+    def collage(self, basis: Array, omega: float, z: Array, omega0: float) -> Array:
+        """Return ``sin(omega basis) * sin(omega0 z)^2``, the stage of `morpho.fields.model.Scone`."""
+        mask = self.sine(z, omega0)
+        return self.sine(basis, omega) * (mask * mask)
+
+
+#: Plain NumPy.
+NUMPY = Arrays()
+
+
+def torch_arrays() -> Arrays:
+    """Return the namespace of torch, whose results are differentiable; torch is imported here.
+
+    >>> torch_arrays() is torch_arrays()
+    True
+    """
+    arrays: Arrays = import_module("morpho.fields.differentiable").TORCH
+    return arrays
