@@ -47,6 +47,10 @@ class Arrays:
         """Return ``x`` with what lies outside ``[low, high]`` moved to the bound."""
         return np.clip(x, low, high)
 
+    def minimum(self, x: Array, y: Array) -> Array:
+        """Return the smaller of both, entry by entry."""
+        return np.minimum(x, y)
+
     def floor(self, x: Array) -> Array:
         """Return the largest whole number that is not above, in the number type of ``x``."""
         return np.floor(x)
@@ -62,6 +66,10 @@ class Arrays:
     def take(self, table: Array, index: Array) -> Array:
         """Return rows ``(N, C)`` of a table ``(K, C)`` at integers ``(N,)``."""
         return np.take(table, index, axis=0)
+
+    def array(self, values: list[Any], like: Array) -> Array:
+        """Return numbers, in nested lists, as an array in the number type and on the device of ``like``."""
+        return np.array(values, dtype=like.dtype)
 
     def constant(self, x: Array) -> Array:
         """Return ``x`` without its history: no gradient flows through it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -38,6 +40,10 @@ class TorchArrays(Arrays):
         """Return ``x`` with what lies outside ``[low, high]`` moved to the bound."""
         return torch.clamp(x, low, high)
 
+    def minimum(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return the smaller of both, entry by entry."""
+        return torch.minimum(x, y)
+
     def floor(self, x: Tensor) -> Tensor:
         """Return the largest whole number that is not above, in the number type of ``x``."""
         return torch.floor(x)
@@ -53,6 +59,10 @@ class TorchArrays(Arrays):
     def take(self, table: Tensor, index: Tensor) -> Tensor:
         """Return rows of a table; as an embedding, whose backward pass is much faster than that of ``table[index]``."""
         return functional.embedding(index, table)
+
+    def array(self, values: list[Any], like: Tensor) -> Tensor:
+        """Return numbers, in nested lists, as a tensor in the number type and on the device of ``like``."""
+        return torch.tensor(values, dtype=like.dtype, device=like.device)
 
     def constant(self, x: Tensor) -> Tensor:
         """Return ``x`` without its history: no gradient flows through it."""

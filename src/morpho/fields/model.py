@@ -131,7 +131,7 @@ def _same_type(what: str, value: Any, default: Any) -> Any:
             raise InputError(f"{what} is {value!r}: it must be a tuple of at most 64 numbers")
         return tuple(_same_type(f"an entry of {what}", entry, 0.0) for entry in value)
     number = isinstance(value, int) and not isinstance(value, bool)
-    if isinstance(default, float) and (number or isinstance(value, float)):
+    if isinstance(default, float) and (isinstance(value, float) or (number and abs(value) <= 2**53)):
         return float(value)
     if isinstance(default, bool) == isinstance(value, bool) and isinstance(value, type(default)):
         return value
