@@ -101,7 +101,7 @@ def print_table(
 
 
 @contextmanager
-def progress(description: str, *, total: int | None) -> Iterator[Callable[[int], None]]:
+def progress(description: str, *, total: int | None) -> Iterator[Callable[..., None]]:
     """Show a progress bar on stderr while the body runs, if stderr is a terminal; else show nothing.
 
     Args:
@@ -109,14 +109,15 @@ def progress(description: str, *, total: int | None) -> Iterator[Callable[[int],
         total: how many steps there are; ``None`` where nobody knows.
 
     Yields:
-        ``advance(steps)``, to be called when that many more steps are done; any thread may call it.
+        ``advance(steps)``, to be called when that many more steps are done; any thread may call it. ``advance(steps,
+        description)`` also changes what is said to go on.
 
     >>> with progress("working", total=3) as advance:
     ...     for _ in range(3):
     ...         advance(1)
     """
     if not sys.stderr.isatty():
-        yield lambda steps: None
+        yield lambda steps, description=None: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -124,7 +125,7 @@ def progress(description: str, *, total: int | None) -> Iterator[Callable[[int],
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(description, total=total)
-        yield lambda steps: bar.advance(task, steps)
+        yield lambda steps, description=None: bar.update(task, advance=steps, description=description)
 
 
 def track(items: Iterable[T], description: str, *, total: int | None = None) -> Iterator[T]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, cast
@@ -44,6 +44,16 @@ class Plan(Protocol):
         """Decay per step of the running mean of the parameters, where there is one."""
 
 
+class Stateful(Protocol):
+    """What a checkpoint can hold beside the run's own state, in torch's own terms."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values and tensors."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+
+
 class Run(Generic[Model]):
     """The state of a training run: steps, optimiser, schedule, a mean of the parameters, log and checkpoint.
 
@@ -56,8 +66,10 @@ class Run(Generic[Model]):
         plan: the recipe.
         model: what is trained.
         joined: the processes of the run; only the first one writes.
-        folder: where ``checkpoint.pt`` and ``log.jsonl`` go; made if missing.
+        folder: where ``checkpoint.pt`` and ``log.jsonl`` go, made if missing; None writes neither.
         rules: the optimiser, its schedule and the mean; Adam, a cosine and a running mean by default.
+        groups: of parameters; a group's ``factor`` is on its learning rate. By the rules' weight decay by default.
+        also: what else belongs to the state of the run.
         resume: continue from the folder's checkpoint.
 
     Raises:
@@ -69,23 +81,27 @@ class Run(Generic[Model]):
         plan: Plan,
         model: Model,
         joined: Processes,
-        folder: Path,
+        folder: Path | None,
         *,
         rules: Rules | None = None,
+        groups: list[dict[str, Any]] | None = None,
+        also: Stateful | None = None,
         resume: bool = False,
     ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._plan, self._folder, self.joined = plan, folder, joined
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        self._plan, self._folder, self._also, self.joined = plan, folder, also, joined
         self._rules = rules = rules or Rules()
         self.model = model.to(joined.device)
         self.wrapped = joined.wrap(self.model)
         self._mean = rules.mean_of(self.model, plan.average)
-        self._optimizer = rules.optimizer(parameter_groups(self.model, rules.weight_decay), plan.learning_rate)
-        self.step, self.best, self._started = 0, -math.inf, time.monotonic()
+        groups = parameter_groups(self.model, rules.weight_decay) if groups is None else groups
+        self._optimizer = rules.optimizer(groups, plan.learning_rate)
+        self.step, self.best, self._started, self._ended = 0, -math.inf, time.monotonic(), False
         self._best_state = self._mean_state()
         if resume:
             self._restore()
-        elif joined.first:
+        elif joined.first and folder is not None:
             (folder / "log.jsonl").unlink(missing_ok=True)
 
     @property
@@ -93,35 +109,51 @@ class Run(Generic[Model]):
         """The model with the running mean of the parameters."""
         return cast(Model, self._mean.module)
 
-    def go(self, label: str, advance: Callable[[], Tensor], evaluate: Callable[[float], None], every: int) -> None:
-        """Do the steps that are left.
+    def go(
+        self, label: str, advance: Callable[[], Tensor], evaluate: Callable[[float], str | None], every: int
+    ) -> None:
+        """Do the steps that are left, or fewer where `end` is called meanwhile.
 
         Args:
             label: of the progress bar.
             advance: does one step through `update`, and returns its loss.
-            evaluate: gets the mean loss of the last steps, and calls `keep`.
+            evaluate: gets the mean loss of the last steps, and calls `keep`; what it returns is the new label.
             every: steps between evaluations.
         """
         with progress(label, total=self._plan.steps if self.joined.first else None) as tick:
             tick(self.step)
-            while self.step < self._plan.steps:
+            while self.step < self._plan.steps and not self._ended:
                 stop = min(self.step + every, self._plan.steps)
                 losses = []
-                while self.step < stop:
+                while self.step < stop and not self._ended:
                     losses.append(advance())
                     tick(1)
-                evaluate(float(torch.stack(losses).mean()))
+                tick(0, evaluate(float(torch.stack(losses).mean())))
 
-    def update(self, loss: Tensor) -> Tensor:
-        """Do one step against a loss; return it detached."""
+    def end(self) -> None:
+        """Make `go` return after the step, or the evaluation, that calls this."""
+        self._ended = True
+
+    def update(self, loss: Tensor | Iterable[Tensor], *, factor: float | None = None) -> Tensor:
+        """Do one step against a loss; return it detached.
+
+        Args:
+            loss: the loss; or its terms, each of which is computed and differentiated before the next one.
+            factor: on the learning rate; the rules' schedule by default.
+        """
+        if factor is None:
+            factor = self._rules.schedule(self.step / self._plan.steps)
         for group in self._optimizer.param_groups:
-            group["lr"] = self._plan.learning_rate * self._rules.schedule(self.step / self._plan.steps)
+            group["lr"] = self._plan.learning_rate * factor * group.get("factor", 1.0)
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        terms = []
+        for term in [loss] if isinstance(loss, Tensor) else loss:
+            term.backward()
+            terms.append(term.detach())
         if self._rules.clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self._rules.clip)
         self._optimizer.step()
-        return loss.detach()
+        return terms[0] if len(terms) == 1 else torch.stack(terms).sum()
 
     def average(self, *, into_mean: bool = True) -> None:
         """End a step; by default its parameters are taken into the mean."""
@@ -138,6 +170,8 @@ class Run(Generic[Model]):
         """
         if value > self.best:
             self.best, self._best_state = value, self._mean_state()
+        if self._folder is None:
+            return
         line = {"step": self.step, **numbers, "seconds": round(time.monotonic() - self._started, 1)}
         with (self._folder / "log.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
@@ -158,9 +192,12 @@ class Run(Generic[Model]):
             "step": self.step,
             "best": self.best,
             "best_state": self._best_state,
+            "also": {} if self._also is None else self._also.state_dict(),
         }
 
     def _restore(self) -> None:
+        if self._folder is None:
+            raise ArtifactError("a run without a folder has no checkpoint to resume from: give its folder")
         path = self._folder / "checkpoint.pt"
         state = _read(path, "start without --resume")
         if state["recipe"] != _plain(self._plan):
@@ -169,6 +206,8 @@ class Run(Generic[Model]):
             self.model.load_state_dict(state["model"])
             self._mean.load_state_dict(state["mean"])
             self._optimizer.load_state_dict(state["optimizer"])
+            if self._also is not None:
+                self._also.load_state_dict(state.get("also", {}))
         except (RuntimeError, ValueError) as error:
             raise ArtifactError(f"{path} is of a model of another shape: repeat its options, or start anew") from error
         self.step, self.best, self._best_state = state["step"], state["best"], state["best_state"]
