@@ -1,0 +1,145 @@
+"""What a field is fitted to: samples with their coordinates, the loss between them and the field, and the score."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from morpho.errors import InputError
+from morpho.fields.signal import Signal
+
+__all__ = ["Function", "GridTarget", "Target"]
+
+#: A field's model with its weights: coordinates ``(N, d)`` to values ``(N, c)``.
+Function = Callable[[Tensor], Tensor]
+
+#: Samples that are evaluated at a time, so that activations stay small.
+BLOCK = 65536
+
+
+class Target(ABC):
+    """Samples of a signal: ``count`` of them, each with a coordinate in [-1, 1]^d and a value as the model gives it.
+
+    Attributes:
+        signal: what is sampled.
+        count: the number of samples.
+    """
+
+    #: The number by which it is scored.
+    score_name: ClassVar[str] = "psnr"
+
+    signal: Signal
+    count: int
+
+    @abstractmethod
+    def to(self, device: torch.device) -> Self:
+        """Return the same target with its samples on a device."""
+
+    @abstractmethod
+    def at(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Return coordinates ``(N, d)`` and values ``(N, c)`` of the samples at ``index``, int64 ``(N,)``."""
+
+    def between(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Return coordinates and values between the samples.
+
+        Args:
+            places: ``(N, d)`` from 0 to 1 along each axis.
+
+        Raises:
+            InputError: the target's samples have no order in which there is something between them.
+        """
+        raise InputError(f"points between the samples of a {self.signal.kind} target are not known: use between=0")
+
+    def errors(self, output: Tensor, values: Tensor) -> Tensor:
+        """Return the loss of each sample ``(N,)``: by default the mean over the channels of squared differences."""
+        return (output - values).square().mean(1)
+
+    def live(self, error: float) -> float:
+        """Return the score, by estimate, where the mean of `errors` is ``error``: here PSNR in dB."""
+        return -10 * math.log10(max(error, 1e-30) / 4)
+
+    @abstractmethod
+    def score(self, function: Function) -> dict[str, float]:
+        """Measure a field on all samples; ``score_name`` is among the numbers."""
+
+    def blocks(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+        """Go through all samples, block by block."""
+        for start in range(0, self.count, BLOCK):
+            yield self.at(torch.arange(start, min(start + BLOCK, self.count), device=device))
+
+
+class GridTarget(Target):
+    """The samples of a picture, a video or a volume, kept as the integers that they are.
+
+    Args:
+        signal: its shape, channels and depth.
+        samples: ``(*signal.shape, channels)``, or without the last axis where there is one channel; uint8 or uint16
+            for pictures; 0 and 1 (or booleans) for an occupancy; floats within ``signal.low .. signal.high``.
+
+    Raises:
+        InputError: the samples are not what the signal says.
+    """
+
+    def __init__(self, signal: Signal, samples: NDArray[Any]) -> None:
+        shape = (*signal.shape, signal.channels)
+        if samples.shape not in (shape, shape[:-1]) or (samples.shape == shape[:-1] and signal.channels > 1):
+            raise InputError(f"the samples have the shape {samples.shape}: the signal's is {shape}")
+        self.signal, self.count = signal, math.prod(signal.shape)
+        self._scale, self._offset = _affine(signal, samples)
+        plain = np.ascontiguousarray(samples).reshape(self.count, signal.channels)
+        self._wide = plain.dtype == np.uint16
+        plain = plain.view(np.int16) if self._wide else plain  # torch cannot gather unsigned 16-bit integers
+        self._values = torch.from_numpy(plain if plain.flags.writeable else plain.copy())
+        self._axes = [torch.from_numpy(axis.astype(np.float32)) for axis in signal.coordinates()]
+
+    def to(self, device: torch.device) -> Self:
+        """Return the same target with its samples on a device."""
+        moved = object.__new__(type(self))
+        moved.__dict__.update(self.__dict__)
+        moved._values, moved._axes = self._values.to(device), [axis.to(device) for axis in self._axes]
+        return moved
+
+    def at(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Return coordinates ``(N, d)`` and values ``(N, c)`` of the samples at ``index`` of the flat array."""
+        columns, rest = [], index
+        for axis, size in zip(self._axes[:0:-1], self.signal.shape[:0:-1], strict=True):
+            further = torch.div(rest, size, rounding_mode="floor")
+            columns.append(axis[rest - further * size])
+            rest = further
+        columns.append(self._axes[0][rest])
+        return torch.stack(columns[::-1], 1), self._value(index)
+
+    def _value(self, index: Tensor) -> Tensor:
+        values = self._values.index_select(0, index)
+        if self._wide:
+            values = values.int() & 0xFFFF
+        return values.float() * self._scale + self._offset
+
+    def score(self, function: Function) -> dict[str, float]:
+        """Measure PSNR in dB: of clipped, unrounded values in [0, 1], over all samples and channels, as published."""
+        total, device = 0.0, self._values.device
+        for coordinates, values in self.blocks(device):
+            total += float((function(coordinates).clamp(-1, 1) - values).square().sum())
+        return {"psnr": self.live(total / (self.count * self.signal.channels))}
+
+
+def _affine(signal: Signal, samples: NDArray[Any]) -> tuple[float, float]:
+    """Return scale and offset that take samples to [-1, 1]."""
+    if samples.dtype == np.bool_ or signal.kind == "occupancy":
+        if samples.size and samples.max() > 1:
+            raise InputError(f"an occupancy holds 0 and 1, but here is {samples.max()}: compare with a threshold first")
+        return 2.0, -1.0
+    if samples.dtype in (np.uint8, np.uint16):
+        if signal.depth != 8 * samples.dtype.itemsize:
+            raise InputError(f"the samples are {samples.dtype}, but the signal has {signal.depth} bits")
+        return 2.0 / (2**signal.depth - 1), -1.0
+    if samples.dtype.kind != "f":
+        raise InputError(f"samples of type {samples.dtype} are not known: use uint8, uint16, booleans or floats")
+    return 2.0 / (signal.high - signal.low), -(signal.high + signal.low) / (signal.high - signal.low)
