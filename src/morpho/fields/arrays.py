@@ -10,10 +10,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-__all__ = ["NUMPY", "Array", "Arrays", "torch_arrays"]
+__all__ = ["NUMPY", "Affine", "Array", "Arrays", "torch_arrays"]
 
 #: A NumPy array or a torch tensor.
 Array: TypeAlias = Any
+#: The weight and the bias of a linear map.
+Affine: TypeAlias = tuple[Array, Array]
 
 
 class Arrays:
@@ -87,6 +89,18 @@ class Arrays:
         """Return ``sin(omega basis) * sin(omega0 z)^2``, the stage of `morpho.fields.model.Scone`."""
         mask = self.sine(z, omega0)
         return self.sine(basis, omega) * (mask * mask)
+
+    def stage(self, x: Array, basis: Affine, omega: float, h: Array, mask: Affine, omega0: float) -> Array:
+        """Return `collage` of a basis that is a linear map of ``x`` and a mask that is one of ``h``."""
+        return self.collage(self.linear(x, *basis), omega, self.linear(h, *mask), omega0)
+
+    def bell(self, z: Array) -> Array:
+        """Return ``exp(-z^2)``, and ``e^-40`` where it would be smaller.
+
+        That is below the resolution of float64 beside 1; without a bound, products of such numbers are subnormal, and
+        a training step takes ten times longer.
+        """
+        return self.exp(-self.clip(z * z, 0, 40))
 
 
 #: Plain NumPy.

@@ -34,7 +34,7 @@ class Grid(Model):
         interpolation: ``"linear"``, or ``"cubic"`` as Keys' (a = -1/2).
 
     >>> Grid(nodes=60, aspect=(2, 1)).counts(2), Grid(nodes=60).counts(3)
-    ((12, 5), (5, 4, 3))
+    ((12, 5), (3, 4, 5))
     """
 
     name: ClassVar[str] = "grid"

@@ -220,15 +220,17 @@ class Scone(Model):
         """Return the values ``(N, c)`` at coordinates ``(N, d)``."""
         h = coordinates
         for i, omega in enumerate(self.omegas, start=1):
-            basis = xp.linear(coordinates, tensors[f"basis.{i}.weight"], tensors[f"basis.{i}.bias"])
-            z = xp.linear(h, tensors[f"mask.{i}.weight"], tensors[f"mask.{i}.bias"])
-            h = self._stage(xp, basis, omega, z)
+            basis = tensors[f"basis.{i}.weight"], tensors[f"basis.{i}.bias"]
+            mask = tensors[f"mask.{i}.weight"], tensors[f"mask.{i}.bias"]
+            if self.mask == "sin2":
+                h = xp.stage(coordinates, basis, omega, h, mask, self.omega0)
+            else:
+                wave = xp.sine(xp.linear(coordinates, *basis), omega)
+                h = wave * self._mask(xp, xp.linear(h, *mask))
         return xp.linear(h, tensors["head.weight"], tensors["head.bias"])
 
-    def _stage(self, xp: Arrays, basis: Array, omega: float, z: Array) -> Array:
-        if self.mask == "sin2":
-            return xp.collage(basis, omega, z, self.omega0)
+    def _mask(self, xp: Arrays, z: Array) -> Array:
         if self.mask == "linear":
-            return xp.sine(basis, omega) * (self.omega0 * z)
+            return self.omega0 * z
         mask = xp.sine(z, self.omega0)
-        return xp.sine(basis, omega) * (mask if self.mask == "sin" else 0.5 + 0.5 * mask)
+        return mask if self.mask == "sin" else 0.5 + 0.5 * mask

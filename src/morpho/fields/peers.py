@@ -153,8 +153,7 @@ class Gauss(Layered):
 
     def activation(self, xp: Arrays, first: bool, *z: Array) -> Array:
         """Return ``exp(-(scale z)^2)``."""
-        scaled = (self.first_scale if first else self.scale) * z[0]
-        return xp.exp(-scaled * scaled)
+        return xp.bell((self.first_scale if first else self.scale) * z[0])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,8 +182,7 @@ class Wire(Layered):
 
     def activation(self, xp: Arrays, first: bool, *z: Array) -> Array:
         """Return ``cos(omega u) exp(-(scale v)^2)``."""
-        scaled = self.scale * z[1]
-        return xp.cos((self.first_omega if first else self.omega) * z[0]) * xp.exp(-scaled * scaled)
+        return xp.cos((self.first_omega if first else self.omega) * z[0]) * xp.bell(self.scale * z[1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,4 +305,4 @@ class Mfn(Model):
             return wave
         centre, gamma = tensors[f"centre.{i}"], tensors[f"window.{i}"]
         squares = (x * x).sum(1)[:, None] - 2 * (x @ centre.T) + (centre * centre).sum(1)
-        return wave * xp.exp(-0.5 * gamma * squares)
+        return wave * xp.exp(-xp.clip(0.5 * gamma * squares, 0, 40))  # bounded as `Arrays.bell` is
