@@ -11,7 +11,7 @@ from cyclopts.validators import Number
 
 from morpho.cli.inputs import Shard
 
-__all__ = ["Inputs", "Options", "Scale", "whole"]
+__all__ = ["Inputs", "Options", "Output", "Scale", "whole"]
 
 #: So many pictures at a time at most, unless asked for more: each takes the memory of its result.
 _MOST_WORKERS = 4
@@ -46,6 +46,9 @@ def whole(_: object, tokens: Sequence[Token]) -> int:
 #: How many times wider and higher.
 Scale = Annotated[int | None, Parameter(name=("--scale", "-s"), converter=whole)]
 
+#: Where results go: a file, a folder, a template, or - for stdout.
+Output = Annotated[str | None, Parameter(name=("--output", "-o"), allow_leading_hyphen=True, validator=_check_words)]
+
 #: The pictures that a verb works on, as its first parameter.
 Inputs = Annotated[list[str], Parameter(name="IN", allow_leading_hyphen=True, validator=_check_words)]
 
@@ -73,9 +76,7 @@ class Options:
         quiet: Print nothing but errors.
     """
 
-    output: Annotated[
-        str | None, Parameter(name=("--output", "-o"), allow_leading_hyphen=True, validator=_check_words)
-    ] = None
+    output: Output = None
     recursive: Annotated[bool, Parameter(name=("--recursive", "-r"))] = False
     overwrite: bool = False
     skip_existing: bool = False

@@ -63,6 +63,7 @@ def make_plan(
     overwrite: bool = False,
     sheets: bool = False,
     cube: str | None = None,
+    names: type[Namer] = Namer,
 ) -> Plan:
     """Decide what is made from what.
 
@@ -78,13 +79,14 @@ def make_plan(
         overwrite: whether existing results will be replaced.
         sheets: whether a comparison sheet is written beside each result.
         cube: where each picture's lookup table goes: a file, a folder, or a template such as ``{stem}.cube``.
+        names: how results are named.
 
     Raises:
         InputError: an input, the output or a template cannot be used, or two results have the same name.
         OutputExistsError: a result would replace an input.
     """
     found = find_pictures(inputs, recursive=recursive)
-    namer = Namer(output, suffix, dict(fields or {}), format, several=len(found) > 1)
+    namer = names(output, suffix, dict(fields or {}), format, several=len(found) > 1)
     cubes = None if cube is None else CubeNamer(cube, dict(fields or {}), several=len(found) > 1)
     pairs = [(one, Job(one.path, namer.name(one), None if cubes is None else cubes.name(one), sheets)) for one in found]
     kept, notes = _pass_over_results(pairs, overwrite)

@@ -1,0 +1,75 @@
+"""What a fit takes where a person says nothing: the model, its number of weights, the steps."""
+
+from __future__ import annotations
+
+from morpho.errors import InputError
+from morpho.fields.model import Model
+from morpho.fields.registry import NAMES, for_signal, matched
+from morpho.fields.signal import Signal
+
+__all__ = ["default_model", "default_parameters", "default_steps", "model_for", "parameters_within"]
+
+#: A picture has about this many values per weight, as a photo of 768 x 512 has with the published model.
+_VALUES_PER_WEIGHT = 6
+_FEWEST, _MOST = 5_000, 200_000
+#: Of shapes: their surfaces are smooth, however fine the grid.
+_SHAPE = 100_000
+#: Weights times steps: a minute or two on two cores, at the default batch.
+_WORK = 2.5e8
+_LEAST_STEPS, _MOST_STEPS = 1_000, 5_000
+#: Bytes of a file beside its weights.
+_BESIDE = 600
+
+
+def default_model() -> str:
+    """Return the name of the model that is fitted where none is named."""
+    return "scone+" if "scone+" in NAMES else "scone"
+
+
+def default_parameters(signal: Signal) -> int:
+    """Return how many weights a field gets where nothing is said: 100,000 for a shape, else a sixth of its values.
+
+    >>> default_parameters(Signal(kind="image", shape=(512, 768), channels=3))
+    196608
+    """
+    if signal.kind in ("sdf", "occupancy"):
+        return _SHAPE
+    return min(max(signal.samples * signal.channels // _VALUES_PER_WEIGHT, _FEWEST), _MOST)
+
+
+def parameters_within(size: int, bits: int) -> int:
+    """Return how many weights fit into a file of ``size`` bytes at so many bits each.
+
+    Raises:
+        InputError: so few bytes hold no field.
+
+    >>> parameters_within(50_000, 8)
+    49400
+    """
+    if size < _BESIDE + 100:
+        raise InputError(f"{size} bytes are too few for a field: allow at least 1000")
+    return (size - _BESIDE) * 8 // bits
+
+
+def default_steps(parameters: int) -> int:
+    """Return how many steps take a minute or two on two cores.
+
+    >>> default_steps(200_000), default_steps(30_000)
+    (1250, 5000)
+    """
+    return int(min(max(_WORK / parameters, _LEAST_STEPS), _MOST_STEPS))
+
+
+def model_for(model: Model, signal: Signal, parameters: int) -> Model:
+    """Return a model of at most so many weights, with frequencies that follow the signal's resolution.
+
+    Raises:
+        InputError: even the smallest model of its kind is larger.
+
+    >>> from morpho.fields.model import Scone
+    >>> model_for(Scone(), Signal(kind="image", shape=(512, 768), channels=3), 196_608).width
+    252
+    """
+    dimensions, channels = signal.dimensions, signal.channels
+    sized = matched(model, parameters, dimensions, channels)
+    return matched(for_signal(sized, signal.shape, channels), parameters, dimensions, channels)
