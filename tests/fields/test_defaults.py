@@ -1,0 +1,71 @@
+"""What a fit takes where a person says nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from morpho.errors import InputError
+from morpho.fields import defaults
+from morpho.fields.registry import NAMES, build
+from morpho.fields.signal import Signal
+
+
+def signal(*shape: int, kind: Any = "image", channels: int = 3) -> Signal:
+    return Signal(kind=kind, shape=shape, channels=channels)
+
+
+def test_the_default_model_exists() -> None:
+    assert defaults.default_model() in NAMES
+
+
+@pytest.mark.parametrize(
+    ("sampled", "count"),
+    [
+        (signal(512, 768), 512 * 768 // 2),
+        (signal(512, 768, channels=1), 512 * 768 // 6),
+        (signal(16, 16), 5000),
+        (signal(4000, 6000), 200_000),
+        (signal(60, 136, 320, kind="video"), 200_000),
+        (signal(512, 512, 512, kind="occupancy", channels=1), 100_000),
+    ],
+)
+def test_weights_follow_the_number_of_values(sampled: Signal, count: int) -> None:
+    assert defaults.default_parameters(sampled) == count
+
+
+@pytest.mark.parametrize("bits", [4, 8, 16, 32])
+def test_weights_within_a_size_take_no_more(bits: int) -> None:
+    count = defaults.parameters_within(50_000, bits)
+    assert 49_000 <= count * bits / 8 <= 50_000
+
+
+def test_so_few_bytes_hold_nothing() -> None:
+    with pytest.raises(InputError, match="699 bytes are too few for a field"):
+        defaults.parameters_within(699, 8)
+
+
+def test_steps_are_fewer_where_they_are_dearer() -> None:
+    steps = [defaults.default_steps(count) for count in (1, 5_000, 50_000, 100_000, 200_000, 10**7)]
+    assert steps == sorted(steps, reverse=True)
+    assert steps[0] == 5000
+    assert steps[-1] == 1000
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("shape", [(64, 96), (512, 768)])
+def test_models_stay_within_their_weights(name: str, shape: tuple[int, int]) -> None:
+    wanted = 40_000
+    model = defaults.model_for(build(name), signal(*shape), wanted)
+    assert 0.9 * wanted < model.parameters(2, 3) <= wanted
+
+
+def test_frequencies_follow_the_resolution_at_the_final_size() -> None:
+    small, large = (defaults.model_for(build("scone"), signal(side, side), 10_000) for side in (64, 512))
+    assert small.to_json()["omegas"][0] < large.to_json()["omegas"][0]
+
+
+def test_too_few_weights_are_refused() -> None:
+    with pytest.raises(InputError, match="5 parameters are too few for scone"):
+        defaults.model_for(build("scone"), signal(8, 8), 5)
