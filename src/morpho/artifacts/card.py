@@ -50,14 +50,21 @@ class Card:
             if not fits(getattr(self, name)):
                 raise InputError(f"the field {name!r} of a card must be {expected}, not {getattr(self, name)!r:.80}")
 
-    def to_json(self) -> str:
+    def to_json(self, *, short: bool = False) -> str:
         """Return the card as one line of JSON, the same for equal cards.
+
+        Args:
+            short: leave out what has its default, and spaces.
 
         Raises:
             InputError: the recipe or a number cannot be written as JSON (NaN and infinity cannot).
         """
+        plain, separators = asdict(self), None
+        if short:
+            separators, default = (",", ":"), asdict(Card(kind=".", name=".", version=".", licence="."))
+            plain = {name: value for name, value in plain.items() if value != default[name]}
         try:
-            return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False, sort_keys=True)
+            return json.dumps(plain, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=separators)
         except (TypeError, ValueError) as error:
             raise InputError(f"the card of {self.name!r} cannot be written as JSON ({error})") from error
 

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
     Tensors = dict[str, NDArray[Any]]
 
-__all__ = ["SUFFIX", "Entry", "load", "locate", "read_card", "save", "shipped"]
+__all__ = ["FIELD_SUFFIX", "SUFFIX", "Entry", "load", "locate", "read_card", "save", "shipped"]
 
 SUFFIX = ".safetensors"
+#: Of fields: the same form, with a short card, since a whole picture may take but some KB.
+FIELD_SUFFIX = ".field"
 _WEIGHTS = Path(__file__).parent / "weights"
 
 
@@ -39,7 +41,7 @@ def save(path: Path | str, tensors: Mapping[str, NDArray[Any]], card: Card, *, o
     """Write an artefact; the same tensors and card give the same bytes.
 
     Args:
-        path: the file, ending in ``.safetensors``.
+        path: the file, ending in ``.safetensors``, or in ``.field`` for a card of the kind ``field``.
         tensors: arrays by name, such as ``stages.0.msb``; integers of 1 to 8 bytes, booleans,
             float16 to float64.
         card: what it is and how it came to be.
@@ -60,10 +62,11 @@ def save(path: Path | str, tensors: Mapping[str, NDArray[Any]], card: Card, *, o
     from safetensors.numpy import save as encode
 
     path = Path(path)
-    if path.suffix != SUFFIX:
-        raise InputError(f"{path} must end in {SUFFIX}: that is the only form of artefact")
+    suffix = FIELD_SUFFIX if card.kind == "field" else SUFFIX
+    if path.suffix != suffix:
+        raise InputError(f"{path} must end in {suffix}: that is the only form of such an artefact")
     plain = {name: _plain(name, array) for name, array in tensors.items()}
-    content = encode(plain, metadata={"card": card.to_json()})
+    content = encode(plain, metadata={"card": card.to_json(short=suffix == FIELD_SUFFIX)})
     with replacing(path, overwrite=overwrite) as file:
         file.write(content)
 

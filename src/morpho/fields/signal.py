@@ -69,9 +69,8 @@ class Signal:
 
     def __post_init__(self) -> None:
         _need(self.kind in get_args(Kind), f"the kind {self.kind!r:.40} is none of {', '.join(get_args(Kind))}")
-        axes = _AXES[self.kind]
-        sizes = self.shape if isinstance(self.shape, tuple) else ()
-        fits = len(sizes) == axes and all(_is_whole(size) and 1 <= size <= _LONGEST for size in sizes)
+        axes, sizes = _AXES[self.kind], self.shape
+        fits = type(sizes) is tuple and len(sizes) == axes and all(_is_whole(v) and 1 <= v <= _LONGEST for v in sizes)
         _need(fits, f"the shape {self.shape!r:.60} is no {axes} sizes from 1 to 2^31")
         fits = _is_whole(self.channels) and 1 <= self.channels <= _MOST_CHANNELS
         _need(fits, f"it has {self.channels!r:.20} channels, not 1 to {_MOST_CHANNELS}")
