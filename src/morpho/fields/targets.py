@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -46,11 +47,12 @@ class Target(ABC):
     def at(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return coordinates ``(N, d)`` and values ``(N, c)`` of the samples at ``index``, int64 ``(N,)``."""
 
-    def between(self, places: Tensor) -> tuple[Tensor, Tensor]:
+    def between(self, places: Tensor, *, cubic: bool = False) -> tuple[Tensor, Tensor]:
         """Return coordinates and values between the samples.
 
         Args:
             places: ``(N, d)`` from 0 to 1 along each axis.
+            cubic: whether the interpolation is cubic, or linear.
 
         Raises:
             InputError: the target's samples have no order in which there is something between them.
@@ -116,6 +118,26 @@ class GridTarget(Target):
         columns.append(self._axes[0][rest])
         return torch.stack(columns[::-1], 1), self._value(index)
 
+    def between(self, places: Tensor, *, cubic: bool = False) -> tuple[Tensor, Tensor]:
+        """Return coordinates and values between the samples: interpolated, linearly or by Keys' cubic (a = -1/2).
+
+        Args:
+            places: ``(N, d)`` from 0 to 1 along each axis.
+            cubic: which of the two.
+        """
+        taps, columns = [], []
+        for place, size in zip(places.unbind(1), self.signal.shape, strict=True):
+            position = place * (size - 1)
+            columns.append(2 * place - 1 if size > 1 else torch.zeros_like(place))
+            taps.append(_cubic_taps(position, size) if cubic else _linear_taps(position, size))
+        value = torch.zeros(len(places), self.signal.channels, device=places.device)
+        for corner in product(*taps):
+            index, weight = corner[0]
+            for (further, factor), size in zip(corner[1:], self.signal.shape[1:], strict=True):
+                index, weight = index * size + further, weight * factor
+            value += weight[:, None] * self._value(index)
+        return torch.stack(columns, 1), value.clamp_(-1, 1)
+
     def _value(self, index: Tensor) -> Tensor:
         values = self._values.index_select(0, index)
         if self._wide:
@@ -143,3 +165,25 @@ def _affine(signal: Signal, samples: NDArray[Any]) -> tuple[float, float]:
     if samples.dtype.kind != "f":
         raise InputError(f"samples of type {samples.dtype} are not known: use uint8, uint16, booleans or floats")
     return 2.0 / (signal.high - signal.low), -(signal.high + signal.low) / (signal.high - signal.low)
+
+
+def _linear_taps(position: Tensor, size: int) -> list[tuple[Tensor, Tensor]]:
+    """The indices and weights of the two samples around a position."""
+    first = position.floor().clamp(max=max(0, size - 2))
+    part = position - first
+    index = first.long()
+    return [(index, 1 - part), ((index + 1).clamp(max=size - 1), part)]
+
+
+def _cubic_taps(position: Tensor, size: int) -> list[tuple[Tensor, Tensor]]:
+    """The indices and weights of the four samples around a position (Keys, 1981); the border is repeated."""
+    first = position.floor().clamp(max=max(0, size - 2))
+    t = position - first
+    index = first.long()
+    weights = [
+        ((-0.5 * t + 1) * t - 0.5) * t,
+        (1.5 * t - 2.5) * t * t + 1,
+        ((-1.5 * t + 2) * t + 0.5) * t,
+        (0.5 * t - 0.5) * t * t,
+    ]
+    return [((index + k).clamp(0, size - 1), weight) for k, weight in enumerate(weights, start=-1)]

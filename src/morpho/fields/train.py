@@ -1,89 +1,32 @@
-"""Fitting a field to a signal: the recipe, and the loop."""
+"""Fitting a field to a signal: the loop."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from morpho.artifacts import Card
 from morpho.errors import InputError
+from morpho.fields.differentiable import TORCH
 from morpho.fields.field import Field
-from morpho.fields.model import Model, Scone
 from morpho.fields.module import FieldModule
-from morpho.fields.sampling import Uniform
-from morpho.fields.targets import BLOCK, Target
+from morpho.fields.pace import Pace
+from morpho.fields.recipe import Recipe as Recipe
+from morpho.fields.rounding import Rounding
+from morpho.fields.sampling import Sampler, generator
+from morpho.fields.signal import Signal
+from morpho.fields.targets import BLOCK, Function, Target
 from morpho.machine import current_commit
 from morpho.training import Processes, Rules, Run, choose_device
 
 __all__ = ["Progress", "Recipe", "fit"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How to fit.
-
-    Attributes:
-        model: the function, with its hyper-parameters.
-        steps: gradient steps.
-        batch: samples per step; 0 for all of them, as published for pictures.
-        learning_rate: of Adam, at its highest; None for the model's own.
-        final_rate: the part of it that is left at the end of the cosine.
-        warmup: steps over which the rate rises, linearly.
-        clip: largest norm of the gradient; 0 for any.
-        average: decay per step of a running mean of the weights, which is then what is kept; 0 for none.
-        seed: of the initial weights and of the draws.
-
-    Raises:
-        InputError: a value is out of range.
-    """
-
-    model: Model = field(default_factory=Scone)
-    steps: int = 2000
-    batch: int = 8192
-    learning_rate: float | None = None
-    final_rate: float = 0.01
-    warmup: int = 50
-    clip: float = 1.0
-    average: float = 0.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if min(self.steps, 1) < 1 or min(self.batch, self.warmup, self.seed) < 0:
-            raise InputError("steps must be at least 1, batch, warmup and seed not negative")
-        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
-            raise InputError(f"the learning rate {self.learning_rate} is not a positive number")
-        if not (0 <= self.final_rate <= 1 and 0 <= self.average < 1 and self.clip >= 0):
-            raise InputError("final_rate must be in 0..1, average in 0..1 (1 excluded), clip not negative")
-
-    @classmethod
-    def published(cls, model: Model, *, kind: str = "image", **changes: Any) -> Self:
-        """Return SCONE's own recipe: Adam along a cosine to 1e-6 in 10,000 steps, no warm-up, no clipping.
-
-        Args:
-            model: any; the recipe is that of all models in the paper's code.
-            kind: of the signal: pictures are fitted as a whole at each step with a rate of 1e-4, videos by 2^18 random
-                samples, signed distances by 27,000 with 5e-4.
-            changes: other attributes.
-
-        >>> Recipe.published(Scone()).batch, Recipe.published(Scone(), kind="sdf").learning_rate
-        (0, 0.0005)
-        """
-        batch = {"image": 0, "video": 2**18}.get(kind, 27_000)
-        rate = 1e-4 if kind in ("image", "video") else 5e-4
-        options = {"steps": 10_000, "batch": batch, "learning_rate": rate, "final_rate": 1e-6 / rate}
-        return cls(**{"model": model, "warmup": 0, "clip": 0.0, "seed": 42} | options | changes)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the recipe as JSON has it."""
-        return asdict(self) | {"model": self.model.to_json()}
 
 
 @dataclass(frozen=True)
@@ -92,8 +35,8 @@ class Progress:
 
     Attributes:
         step: steps done.
-        score: by estimate from the last batches; for pictures PSNR in dB.
-        seconds: since the start, over all parts of a run that was resumed.
+        score: an estimate from the last batches; of pictures, PSNR in dB.
+        seconds: of training, over all parts of a run that was resumed.
     """
 
     step: int
@@ -113,16 +56,17 @@ def fit(
 ) -> Field:
     """Fit a field to a target.
 
-    The card's numbers are measured at the end, on the weights that are returned: never the best of the way.
+    The card's numbers are measured at the end, on the weights that are returned: never the best of the way. Among
+    them are ``seconds`` of training and ``measuring_seconds`` beside it.
 
     Args:
         target: the samples.
         recipe: how.
         folder: where ``checkpoint.pt`` and ``log.jsonl`` go; None writes nothing.
-        resume: continue from the folder's checkpoint.
+        resume: continue from the folder's checkpoint, as if there had been no stop.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         report: is told the progress.
-        every: steps between reports.
+        every: steps between reports, and between looks at the goal.
 
     Raises:
         InputError: recipe and target do not go together, or the fit diverged.
@@ -145,97 +89,208 @@ class _Plan:
 
 #: Seconds between checkpoints.
 _PAUSE = 30.0
+#: No fit has more steps, however long it may last.
+_MOST_STEPS = 2**31
+#: Purposes of random draws, beside those of the sampler.
+_PLACES = 3
+#: The decay per step of the running mean, where a goal ends the fit.
+_AVERAGE = 0.95
+#: The mean is looked at when the batches are within so many decibels of the goal, first on at most so many samples.
+_NEAR, _LOOKED_AT = 3.0, 32768
+#: Steps after which step sizes of rounded weights are chosen anew, in the first half of the part that is rounded.
+_FOLLOW = 50
 
 
 class _Fit:
     """One fit: the run and what belongs to it."""
 
     def __init__(self, target: Target, recipe: Recipe, device: torch.device, folder: Path | None, resume: bool) -> None:
+        if recipe.psnr and target.score_name != "psnr":
+            raise InputError(f"a fit to a signal of kind {target.signal.kind} has no PSNR: leave the goal away")
         self.recipe, self.target, self.device = recipe, target.to(device), device
-        signal = target.signal
-        module = FieldModule.initial(recipe.model, len(signal.shape), signal.channels, seed=recipe.seed)
-        self.sampler = Uniform(target.count, recipe.batch, block=BLOCK, seed=recipe.seed, device=device)
-        self.spent, self.started, self.saved = 0.0, time.monotonic(), time.monotonic()
-        rate = recipe.learning_rate or recipe.model.learning_rate
-        recipe_json, signal_json = recipe.to_json(), asdict(signal)
-        plan = _Plan(
-            steps=recipe.steps, learning_rate=rate, average=recipe.average, recipe=recipe_json, signal=signal_json
-        )
-        averaging = "ema" if recipe.average else "last"
-        rules = Rules(optimizer=_adam, averaging=averaging, clip=recipe.clip or None)
+        signal, model = target.signal, recipe.model
+        module = FieldModule.initial(model, signal.dimensions, signal.channels, seed=recipe.seed)
+        samples = max(1, round(recipe.batch * (1 - recipe.between))) if recipe.batch else 0
+        self.sampler = Sampler(recipe.sampler, target.count, samples, seed=recipe.seed, device=device)
+        self.pace = _pace(recipe)
+        shapes = model.shapes(signal.dimensions, signal.channels)
+        self.rounding = Rounding(shapes, recipe.bits) if recipe.bits < 32 else None
+        self.errors: list[Tensor] = []
+        self.ended, self.margin = False, 0.0
+        self.spent, self.measuring, self.started = 0.0, 0.0, time.monotonic()
+        plan = _plan(target.signal, recipe)
+        rules = Rules(optimizer=_adam, averaging="ema" if plan.average else "last", clip=recipe.clip or None)
         joined = Processes(0, 1, device)
         self.run = Run(plan, module, joined, folder, rules=rules, groups=_groups(module), also=self, resume=resume)
 
     def go(self, report: Callable[[Progress], None] | None, every: int) -> Field:
         """Do the steps that are left, and measure."""
+        self.started = self.saved = time.monotonic()
 
-        def evaluate(error: float) -> str:
-            progress = Progress(self.run.step, self.target.live(error), self.seconds)
-            if not math.isfinite(error):
-                raise InputError(f"the fit diverged at step {progress.step}: lower the learning rate")
+        def evaluate(_: float) -> str:
+            progress = self._progress()
             if report is not None:
                 report(progress)
-            if self.run.step == self.recipe.steps or time.monotonic() - self.saved > _PAUSE:
+            goal = self.recipe.psnr
+            if goal and progress.score > goal - _NEAR and self._reaches(goal):
+                self._end()
+            if self.ended or self.run.step == self.recipe.steps or time.monotonic() - self.saved > _PAUSE:
                 self.run.keep(self.run.step, {self.target.score_name: round(progress.score, 4)})
                 self.saved = time.monotonic()
             return f"fit {progress.score:.2f}"
 
-        self.run.go("fit", self._advance, evaluate, every)
+        if not self.ended and self._part < 1:
+            self.run.go("fit", self._advance, evaluate, every)
         return self._result()
 
     @property
     def seconds(self) -> float:
-        """Since the start, over all parts of the run."""
-        return self.spent + time.monotonic() - self.started
+        """Of training, over all parts of the run, measurements aside."""
+        return self.spent + time.monotonic() - self.started - self.measuring
+
+    @property
+    def _part(self) -> float:
+        return self.pace.part(self.run.step, self.seconds)
 
     def _advance(self) -> Tensor:
-        loss = self.run.update(self._terms(), factor=_factor(self.recipe, self.run.step))
+        part = self._part
+        self._follow(part)
+        loss = self.run.update(self._terms(part), factor=self.pace.factor(self.run.step, self.seconds))
         self.run.average()
+        if self.recipe.seconds and self._part >= 1:
+            self._end()
         return loss
 
-    def _terms(self) -> Iterator[Tensor]:
-        """The terms of a step's loss, which is the mean over its samples."""
-        for index in self.sampler.draw(self.run.step):
-            coordinates, values = self.target.at(index)
-            errors = self.target.errors(self.run.model(coordinates), values)
-            self.sampler.learn(index, errors.detach())
-            yield errors.sum() / (self.recipe.batch or self.target.count)
+    def _end(self) -> None:
+        self.ended = True
+        self.run.end()
+
+    def _progress(self) -> Progress:
+        error = float(torch.stack(self.errors).mean())
+        self.errors = []
+        if not math.isfinite(error):
+            raise InputError(f"the fit diverged within {self.run.step} steps: give a lower learning rate")
+        return Progress(self.run.step, self.target.live(error), self.seconds)
+
+    def _terms(self, part: float) -> Iterator[Tensor]:
+        """The terms of a step's loss, whose sum is the mean over its points."""
+        index, plain = self.sampler.draw(self.run.step, part)
+        ratio = self.recipe.between / (1 - self.recipe.between)
+        chunks = [(chunk, round(ratio * len(chunk))) for chunk in index.split(BLOCK)]
+        points = len(index) + sum(count for _, count in chunks)
+        source = generator(self.recipe.seed, _PLACES, self.run.step, self.device)
+        function, seen = self._function(self.run.model, part), torch.zeros((), device=self.device)
+        for start, (chunk, count) in zip(range(0, len(index), BLOCK), chunks, strict=True):
+            coordinates, values = self.target.at(chunk)
+            if count:
+                extra = self._between(count, source)
+                coordinates, values = torch.cat([coordinates, extra[0]]), torch.cat([values, extra[1]])
+            errors = self.target.errors(function(coordinates), values)
+            own = errors.detach()[: len(chunk)]
+            self.sampler.learn(chunk, own)
+            seen += own[: max(0, plain - start)].sum()
+            yield errors.sum() / points
+        self.errors.append(seen / plain)
+
+    def _between(self, count: int, source: torch.Generator) -> tuple[Tensor, Tensor]:
+        places = torch.rand(count, self.target.signal.dimensions, generator=source, device=self.device)
+        return self.target.between(places, cubic=self.recipe.interpolation == "cubic")
+
+    def _rounds(self, part: float) -> bool:
+        """Whether weights are rounded by now: in the last part, and with a goal from the start."""
+        return part >= 1 - self.recipe.finetune or (bool(self.recipe.psnr) and self.run.step >= self.recipe.warmup)
+
+    def _follow(self, part: float) -> None:
+        if self.rounding is None or not self._rounds(part):
+            return
+        fixed = part >= 1 - self.recipe.finetune / 2
+        if not self.rounding.scales or (self.run.step % _FOLLOW == 0 and not fixed):
+            self.rounding.follow(dict(self.run.model.named_parameters()))
+
+    def _function(self, module: FieldModule, part: float) -> Function:
+        """The model with the weights that count: rounded, where they are by now."""
+        rounding = self.rounding
+        if rounding is None or not self._rounds(part):
+            return module
+        tensors = rounding(dict(module.named_parameters()))  # once a step, however many blocks it has
+        return lambda coordinates: module.model.apply(TORCH, tensors, coordinates)
+
+    @torch.no_grad()
+    def _reaches(self, goal: float) -> bool:
+        """Whether the running mean is at the goal, by all samples; they are looked at only if some say so."""
+        start = time.monotonic()
+        function = self._function(self.run.mean, self._part)
+        some = Sampler("even", self.target.count, _LOOKED_AT, seed=self.recipe.seed, device=self.device)
+        coordinates, values = self.target.at(some.draw(self.run.step, 0.0)[0])
+        estimate = self.target.live(float(self.target.errors(function(coordinates), values).mean()))
+        reached = estimate >= goal + self.margin
+        if reached:
+            score = self.target.score(function)["psnr"]
+            reached = score >= goal
+            self.margin = max(self.margin, estimate - score)
+        self.measuring += time.monotonic() - start
+        return reached
 
     def _result(self) -> Field:
-        module = self.run.best_model().eval()
-        seconds = self.seconds
-        with torch.inference_mode():
+        module, recipe, seconds = self.run.best_model(), self.recipe, self.seconds
+        tensors = module.to_tensors()
+        if self.rounding is not None:
+            if not self.rounding.scales:
+                self.rounding.follow(dict(module.named_parameters()))
+            tensors = self.rounding.exact(tensors)
+            module = FieldModule(recipe.model, tensors, module.dimensions, module.channels).to(self.device)
+        start = time.monotonic()
+        with torch.no_grad():
             numbers = self.target.score(module)
-        numbers |= {"seconds": round(seconds, 2), "steps": float(self.run.step)}
-        recipe = {name: value for name, value in self.recipe.to_json().items() if name != "model"}
-        card = Card(
-            kind="field",
-            name=self.recipe.model.name,
-            version="1",
-            licence="unknown",
-            recipe=recipe,
-            seed=self.recipe.seed,
-            numbers={name: round(value, 5) for name, value in numbers.items()},
-            commit=current_commit(),
-        )
-        return Field(self.target.signal, self.recipe.model, module.to_tensors(), card)
+        measuring = self.measuring + time.monotonic() - start
+        numbers |= {"steps": self.run.step, "seconds": seconds, "measuring_seconds": measuring}
+        return Field(self.target.signal, recipe.model, tensors, _card(recipe, numbers))
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds beside the run."""
-        return {"seconds": self.seconds, "sampler": self.sampler.state_dict()}
+        rounding = {} if self.rounding is None else self.rounding.state_dict()
+        own = {"seconds": self.seconds, "margin": self.margin, "ended": self.ended}
+        return own | {"sampler": self.sampler.state_dict(), "rounding": rounding}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from it."""
-        self.spent = float(state["seconds"])
+        self.spent, self.margin, self.ended = state["seconds"], state["margin"], state["ended"]
         self.sampler.load_state_dict(state["sampler"])
+        if self.rounding is not None:
+            self.rounding.load_state_dict(state["rounding"])
 
 
-def _factor(recipe: Recipe, step: int) -> float:
-    """The part of the learning rate at a step: up to 1 within the warm-up, then along a cosine."""
-    if step < recipe.warmup:
-        return (step + 1) / recipe.warmup
-    cosine = (1 + math.cos(math.pi * step / recipe.steps)) / 2
-    return recipe.final_rate + (1 - recipe.final_rate) * cosine
+def _plan(signal: Signal, recipe: Recipe) -> _Plan:
+    return _Plan(
+        steps=_MOST_STEPS if recipe.seconds else recipe.steps,
+        learning_rate=recipe.rate,
+        average=recipe.average or (_AVERAGE if recipe.psnr else 0.0),
+        recipe=recipe.to_json(),
+        signal=signal.to_json(),
+    )
+
+
+def _pace(recipe: Recipe) -> Pace:
+    return Pace(
+        steps=recipe.steps,
+        seconds=recipe.seconds,
+        goal=bool(recipe.psnr),
+        warmup=recipe.warmup,
+        final_rate=recipe.final_rate,
+    )
+
+
+def _card(recipe: Recipe, numbers: dict[str, float]) -> Card:
+    return Card(
+        kind="field",
+        name=recipe.model.name,
+        version="1",
+        licence="unknown",
+        recipe={name: value for name, value in recipe.to_json().items() if name != "model"},
+        seed=recipe.seed,
+        numbers={name: round(value, 5) for name, value in numbers.items()},
+        commit=current_commit(),
+    )
 
 
 def _groups(module: FieldModule) -> list[dict[str, Any]]:

@@ -1,0 +1,108 @@
+"""How a field is fitted: every choice that `morpho.fields.train.fit` leaves to its user."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Self
+
+from morpho.errors import InputError
+from morpho.fields.model import Model, Scone
+
+__all__ = ["Interpolation", "Recipe", "Sampling"]
+
+#: Which samples a step sees, see `morpho.fields.sampling.Sampler`.
+Sampling = Literal["even", "random", "hard"]
+#: How values between samples are found.
+Interpolation = Literal["linear", "cubic"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How to fit.
+
+    Attributes:
+        model: the function, with its hyper-parameters.
+        steps: gradient steps; where ``psnr`` ends the fit, at most; where ``seconds`` does, it has no meaning.
+        batch: samples per step; 0 for all of them, as published for pictures.
+        learning_rate: of Adam, at its highest; None for the model's own.
+        final_rate: the part of it that is left at the end of the cosine.
+        warmup: steps over which the rate rises, linearly.
+        clip: largest norm of the gradient; 0 for any.
+        average: decay per step of a running mean of the weights, which is then what is kept; 0 for none. With
+            ``psnr`` there is one in any case.
+        sampler: which samples a step sees: ``even``, all of them in turn; ``random``, as published; ``hard``, a share
+            from where the error is large.
+        between: share of the points that lie between samples, at random, and are to have interpolated values: it
+            makes a field behave there, at a price on the samples.
+        interpolation: of those values, ``linear`` or ``cubic``.
+        psnr: end when the signal's PSNR in dB reaches this; 0 for no such goal.
+        seconds: end after so much time of training, measurements aside; 0 for any. The rate then follows time.
+        bits: per weight in the file: 32, 16, or 2 to 12 with rounding that the last part of the fit makes up for.
+        finetune: that part.
+        seed: of the initial weights and of the draws.
+
+    Raises:
+        InputError: a value is out of range.
+    """
+
+    model: Model = field(default_factory=Scone)
+    steps: int = 2000
+    batch: int = 8192
+    learning_rate: float | None = None
+    final_rate: float = 0.01
+    warmup: int = 50
+    clip: float = 1.0
+    average: float = 0.0
+    sampler: Sampling = "even"
+    between: float = 0.0
+    interpolation: Interpolation = "linear"
+    psnr: float = 0.0
+    seconds: float = 0.0
+    bits: int = 32
+    finetune: float = 0.2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or min(self.batch, self.warmup, self.seed) < 0:
+            raise InputError("steps must be at least 1, and batch, warmup and seed not negative")
+        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
+            raise InputError(f"the learning rate {self.learning_rate} is not a positive number")
+        if not (0 <= self.final_rate <= 1 and 0 <= self.average < 1 and self.clip >= 0):
+            raise InputError("final_rate must be in 0..1, average in 0..1 (1 excluded), and clip not negative")
+        if self.sampler not in ("even", "random", "hard") or self.interpolation not in ("linear", "cubic"):
+            raise InputError("the sampler must be even, random or hard, and the interpolation linear or cubic")
+        if not (0 <= self.between < 1 and 0 < self.finetune <= 1):
+            raise InputError("between must be in 0..1 (1 excluded), and finetune in 0..1 (0 excluded)")
+        if not (0 <= self.psnr <= 100 and 0 <= self.seconds < math.inf):
+            raise InputError("psnr must be in 0..100 dB, and seconds not negative")
+        if self.bits not in (16, 32) and not 2 <= self.bits <= 12:
+            raise InputError(f"{self.bits} bits per weight are not possible: use 2 to 12, 16 or 32")
+
+    @classmethod
+    def published(cls, model: Model, *, kind: str = "image", **changes: Any) -> Self:
+        """Return SCONE's own recipe: Adam along a cosine to 1e-6 in 10,000 steps, no warm-up, no clipping.
+
+        Args:
+            model: any; the recipe is that of all models in the paper's code.
+            kind: of the signal: pictures are fitted as a whole at each step with a rate of 1e-4, videos by 2^18 random
+                samples, signed distances by 27,000 with 5e-4.
+            changes: other attributes.
+
+        >>> Recipe.published(Scone()).batch, Recipe.published(Scone(), kind="sdf").learning_rate
+        (0, 0.0005)
+        """
+        batch = {"image": 0, "video": 2**18}.get(kind, 27_000)
+        rate = 1e-4 if kind in ("image", "video") else 5e-4
+        options: dict[str, Any] = {"model": model, "steps": 10_000, "batch": batch, "seed": 42, "sampler": "random"}
+        options |= {"learning_rate": rate, "final_rate": 1e-6 / rate, "warmup": 0, "clip": 0.0}
+        return cls(**options | changes)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate: the recipe's, or else the model's."""
+        return self.model.learning_rate if self.learning_rate is None else self.learning_rate
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the recipe as JSON has it."""
+        return asdict(self) | {"model": self.model.to_json()}
