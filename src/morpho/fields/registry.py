@@ -12,12 +12,13 @@ from morpho.errors import InputError
 from morpho.fields.grids import Grid, HashGrid
 from morpho.fields.model import LARGEST, Model, Scone
 from morpho.fields.peers import Finer, FourierFeatures, Gauss, Mfn, Siren, Wire
+from morpho.fields.plus import SconePlus
 
 __all__ = ["NAMES", "build", "for_signal", "from_json", "matched"]
 
 #: The models by the names that files and the command line use.
 NAMES: dict[str, type[Model]] = {
-    model.name: model for model in (Scone, Siren, Finer, Wire, Gauss, FourierFeatures, Mfn, Grid, HashGrid)
+    model.name: model for model in (SconePlus, Scone, Siren, Finer, Wire, Gauss, FourierFeatures, Mfn, Grid, HashGrid)
 }
 
 
