@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class Progress:
 
     Attributes:
         step: steps done.
-        score: an estimate from the last batches; of pictures, PSNR in dB.
+        score: from the last batches: of pictures and videos PSNR in dB, of shapes the loss.
         seconds: of training, over all parts of a run that was resumed.
     """
 
@@ -105,7 +106,7 @@ class _Fit:
     """One fit: the run and what belongs to it."""
 
     def __init__(self, target: Target, recipe: Recipe, device: torch.device, folder: Path | None, resume: bool) -> None:
-        if recipe.psnr and target.score_name != "psnr":
+        if recipe.psnr and target.live_name != "psnr":
             raise InputError(f"a fit to a signal of kind {target.signal.kind} has no PSNR: leave the goal away")
         self.recipe, self.target, self.device = recipe, target.to(device), device
         signal, model = target.signal, recipe.model
@@ -119,7 +120,11 @@ class _Fit:
         self.ended, self.margin = False, 0.0
         self.spent, self.measuring, self.started = 0.0, 0.0, time.monotonic()
         plan = _plan(target.signal, recipe)
-        rules = Rules(optimizer=_adam, averaging="ema" if plan.average else "last", clip=recipe.clip or None)
+        rules = Rules(
+            optimizer=partial(_adam, recipe.beta2),
+            averaging="ema" if plan.average else "last",
+            clip=recipe.clip or None,
+        )
         joined = Processes(0, 1, device)
         self.run = Run(plan, module, joined, folder, rules=rules, groups=_groups(module), also=self, resume=resume)
 
@@ -135,9 +140,9 @@ class _Fit:
             if goal and progress.score > goal - _NEAR and self._reaches(goal):
                 self._end()
             if self.ended or self.run.step == self.recipe.steps or time.monotonic() - self.saved > _PAUSE:
-                self.run.keep(self.run.step, {self.target.score_name: round(progress.score, 4)})
+                self.run.keep(self.run.step, {self.target.live_name: round(progress.score, 6)})
                 self.saved = time.monotonic()
-            return f"fit {progress.score:.2f}"
+            return f"fit {progress.score:.2f} dB" if self.target.live_name == "psnr" else f"fit {progress.score:.2g}"
 
         if not self.ended and self._part < 1:
             self.run.go("fit", self._advance, evaluate, every)
@@ -233,18 +238,18 @@ class _Fit:
 
     def _result(self) -> Field:
         module, recipe, seconds = self.run.best_model(), self.recipe, self.seconds
-        tensors = module.to_tensors()
+        tensors, scales = module.to_tensors(), None
         if self.rounding is not None:
             if not self.rounding.scales:
                 self.rounding.follow(dict(module.named_parameters()))
-            tensors = self.rounding.exact(tensors)
+            tensors, scales = self.rounding.exact(tensors), self.rounding.scales or None
             module = FieldModule(recipe.model, tensors, module.dimensions, module.channels).to(self.device)
         start = time.monotonic()
         with torch.no_grad():
             numbers = self.target.score(module)
         measuring = self.measuring + time.monotonic() - start
         numbers |= {"steps": self.run.step, "seconds": seconds, "measuring_seconds": measuring}
-        return Field(self.target.signal, recipe.model, tensors, _card(recipe, numbers))
+        return Field(self.target.signal, recipe.model, tensors, _card(recipe, numbers), scales=scales)
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds beside the run."""
@@ -303,6 +308,6 @@ def _groups(module: FieldModule) -> list[dict[str, Any]]:
     return [{"params": parameters, "factor": factor} for factor, parameters in groups.items()]
 
 
-def _adam(groups: Iterable[Any], rate: float) -> torch.optim.Optimizer:
+def _adam(beta2: float, groups: Iterable[Any], rate: float) -> torch.optim.Optimizer:
     """Adam in one pass over the weights."""
-    return torch.optim.Adam(groups, lr=rate, fused=True)
+    return torch.optim.Adam(groups, lr=rate, betas=(0.9, beta2), fused=True)
