@@ -25,7 +25,7 @@ class Pace:
 
     >>> pace = Pace(steps=100, warmup=10, final_rate=0.0)
     >>> [round(pace.factor(step, 0.0), 2) for step in (0, 9, 50, 100)]
-    [0.1, 1.0, 0.5, 0.0]
+    [0.1, 0.98, 0.5, 0.0]
     >>> Pace(steps=100, seconds=60.0).part(7, 15.0)
     0.25
     """

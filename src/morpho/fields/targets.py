@@ -26,17 +26,19 @@ BLOCK = 65536
 
 
 class Target(ABC):
-    """Samples of a signal: ``count`` of them, each with a coordinate in [-1, 1]^d and a value as the model gives it.
+    """Samples of a signal, each with a coordinate in [-1, 1]^d and a value as the model gives it, -1 to 1.
 
     Attributes:
         signal: what is sampled.
-        count: the number of samples.
+        samples: how many samples there are.
+        count: how many indices there are: a sample that has several is drawn more often.
     """
 
-    #: The number by which it is scored.
-    score_name: ClassVar[str] = "psnr"
+    #: What `live` estimates.
+    live_name: ClassVar[str] = "psnr"
 
     signal: Signal
+    samples: int
     count: int
 
     @abstractmethod
@@ -64,17 +66,26 @@ class Target(ABC):
         return (output - values).square().mean(1)
 
     def live(self, error: float) -> float:
-        """Return the score, by estimate, where the mean of `errors` is ``error``: here PSNR in dB."""
-        return -10 * math.log10(max(error, 1e-30) / 4)
+        """Return what is shown where the mean of `errors` is ``error``: PSNR in dB, or the loss itself."""
+        return decibels(error) if self.live_name == "psnr" else error
 
     @abstractmethod
     def score(self, function: Function) -> dict[str, float]:
-        """Measure a field on all samples; ``score_name`` is among the numbers."""
+        """Measure a field on all samples, and return the numbers for its card."""
 
     def blocks(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
         """Go through all samples, block by block."""
-        for start in range(0, self.count, BLOCK):
-            yield self.at(torch.arange(start, min(start + BLOCK, self.count), device=device))
+        for start in range(0, self.samples, BLOCK):
+            yield self.at(torch.arange(start, min(start + BLOCK, self.samples), device=device))
+
+
+def decibels(error: float) -> float:
+    """Return the PSNR in dB of a mean squared error of values from -1 to 1; 306 where there is none.
+
+    >>> round(decibels(4e-4), 6)
+    40.0
+    """
+    return -10 * math.log10(max(error, 1e-30) / 4)
 
 
 class GridTarget(Target):
@@ -93,9 +104,9 @@ class GridTarget(Target):
         shape = (*signal.shape, signal.channels)
         if samples.shape not in (shape, shape[:-1]) or (samples.shape == shape[:-1] and signal.channels > 1):
             raise InputError(f"the samples have the shape {samples.shape}: the signal's is {shape}")
-        self.signal, self.count = signal, math.prod(signal.shape)
+        self.signal, self.samples, self.count = signal, signal.samples, signal.samples
         self._scale, self._offset = _affine(signal, samples)
-        plain = np.ascontiguousarray(samples).reshape(self.count, signal.channels)
+        plain = np.ascontiguousarray(samples).reshape(self.samples, signal.channels)
         self._wide = plain.dtype == np.uint16
         plain = plain.view(np.int16) if self._wide else plain  # torch cannot gather unsigned 16-bit integers
         self._values = torch.from_numpy(plain if plain.flags.writeable else plain.copy())
@@ -149,7 +160,7 @@ class GridTarget(Target):
         total, device = 0.0, self._values.device
         for coordinates, values in self.blocks(device):
             total += float((function(coordinates).clamp(-1, 1) - values).square().sum())
-        return {"psnr": self.live(total / (self.count * self.signal.channels))}
+        return {"psnr": decibels(total / (self.samples * self.signal.channels))}
 
 
 def _affine(signal: Signal, samples: NDArray[Any]) -> tuple[float, float]:
