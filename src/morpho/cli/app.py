@@ -35,6 +35,7 @@ class Verb(NamedTuple):
 VERBS = (
     Verb("upscale", "morpho.cli.upscale:upscale", "Make pictures larger by lookup tables."),
     Verb("enhance", "morpho.cli.enhance:enhance", "Retouch photographs by lookup tables."),
+    Verb("fit", "morpho.cli.fit:fit", "Store pictures, videos and shapes as small neural fields."),
     Verb("compress", "morpho.cli.compress:compress", "Replace a network's layers by butterflies: few parameters."),
     Verb("lut apply", "morpho.cli.lut:apply", "Apply a .cube file or Hald picture to pictures."),
     Verb("lut info", "morpho.cli.lut_info:info", "Say what a table does to colours, and what is wrong with it."),

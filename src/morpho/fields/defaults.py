@@ -17,8 +17,8 @@ _SHAPE = 100_000
 #: Weights times steps: a minute or two on two cores, at the default batch.
 _WORK = 2.5e8
 _LEAST_STEPS, _MOST_STEPS = 1_000, 5_000
-#: Bytes of a file beside its weights.
-_BESIDE = 600
+#: Bytes of a file beside its weights; floats have names, offsets and the recipe of the training beside them.
+_BESIDE, _BESIDE_FLOATS = 700, 2500
 
 
 def default_model() -> str:
@@ -44,11 +44,12 @@ def parameters_within(size: int, bits: int) -> int:
         InputError: so few bytes hold no field.
 
     >>> parameters_within(50_000, 8)
-    49400
+    49300
     """
-    if size < _BESIDE + 100:
-        raise InputError(f"{size} bytes are too few for a field: allow at least 1000")
-    return (size - _BESIDE) * 8 // bits
+    left = size - (_BESIDE_FLOATS if bits > 12 else _BESIDE)
+    if left < 100:
+        raise InputError(f"{size} bytes are too few for a field of {bits} bits per weight: allow {size - left + 500}")
+    return left * 8 // bits
 
 
 def default_steps(parameters: int) -> int:

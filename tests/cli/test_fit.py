@@ -1,0 +1,304 @@
+"""``morpho fit``: originals of every kind to fields, within budgets, with bad input too."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from morpho.cli.app import main
+from morpho.cli.originals import open_picture
+from morpho.fields import train
+from morpho.fields.files import load
+from morpho.fields.signal import Signal
+from morpho.images import Metadata, Picture, write
+from tests.images.profiles import P3, SRGB_CURVE, matrix_profile
+
+Capture = pytest.CaptureFixture[str]
+SHORT = ("--steps", "30", "--batch", "256", "--parameters", "600", "--model", "siren")
+
+
+@pytest.fixture(autouse=True)
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def ramp(height: int = 24, width: int = 32, channels: int = 3, dtype: Any = np.uint8) -> Picture:
+    """A smooth picture, which any model learns in a few steps."""
+    rows, columns = np.meshgrid(np.linspace(0, 1, height), np.linspace(0, 1, width), indexing="ij")
+    planes = [rows, columns, rows * columns, 0.5 + rows / 2][:channels]
+    return Picture(np.rint(np.stack(planes, axis=-1) * np.iinfo(dtype).max).astype(dtype))
+
+
+def fit(*words: str) -> int:
+    return main(["fit", *words])
+
+
+def files() -> list[str]:
+    return sorted(path.as_posix() for path in Path().rglob("*") if path.is_file())
+
+
+def complaint(capsys: Capture, *words: str, status: int = 1) -> str:
+    """The one sentence with which a command fails; nothing is written."""
+    before = files()
+    assert fit(*words) == status
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("morpho: ")
+    assert captured.err.count("\n") == 1
+    assert "unexpected" not in captured.err
+    assert files() == before
+    return captured.err
+
+
+# --- what the command line refuses, before anything is read ---
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--parameters", "0"], "Must be >= 1"),
+        (["--parameters", "2.5"], "2.5 is no whole number"),
+        (["--size", "big"], "big is no file size"),
+        (["--bpp", "0"], "Must be > 0"),
+        (["--bits", "13"], "13 bits per weight are not possible: give 2 to 12, 16 or 32"),
+        (["--bits", "1"], "not possible"),
+        (["--steps", "-1"], "Must be >= 1"),
+        (["--batch", "-1"], "Must be >= 0"),
+        (["--psnr", "nan"], "psnr"),
+        (["--psnr", "400"], "Must be <= 100"),
+        (["--seconds", "-3"], "Must be > 0"),
+        (["--between", "1"], "Must be < 1"),
+        (["--sampler", "best"], "sampler"),
+        (["--rate", "0"], "Must be > 0"),
+        (["--seed", "-1"], "Must be >= 0"),
+        (["--as", "mesh"], "--as"),
+        (["--frames", "60"], "60 is no range of frames"),
+        (["--scale", "2"], "Must be <= 1"),
+        (["--nix"], "Unknown option"),
+    ],
+)
+def test_wrong_options(words: list[str], message: str, capsys: Capture) -> None:
+    write(ramp(), "a.png")
+    assert message in complaint(capsys, "a.png", *words, status=2)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nope.png"], "nope.png does not exist"),
+        (["notes.txt"], "notes.txt has no suffix of a kind that fields hold"),
+        (["old.field"], "old.field is a field already"),
+        (["."], ". is a folder: add -r"),
+        ([""], "empty name"),
+        (["a.png", "-o", "a.png"], "no name for a field"),
+        (["a.png", "-o", "-"], "a field is a file of its own"),
+        (["a.png", "--parameters", "900", "--size", "9KB"], "--parameters and --size contradict each other"),
+        (["a.png", "--bpp", "2", "--size", "9KB"], "--size and --bpp contradict each other"),
+        (["a.png", "--frames", "0:5"], "--frames is for a video, and a.png is a picture: leave it out"),
+        (["a.png", "--scale", "0.5"], "--scale is for a video"),
+        (["a.png", "--as", "sdf"], "--as is for a mesh or volume"),
+        (["a.mp4", "--keep-profile"], "--keep-profile is for a picture, and a.mp4 is a video"),
+        (["a.ply", "--bpp", "1"], "--bpp is for a picture or video or volume"),
+        (["a.png", "--model", "scoone"], "no field model 'scoone': did you mean 'scone'?"),
+        (["a.png", "--device", "tpu"], "tpu"),
+        (["a.png", "--size", "100"], "100 bytes are too few for a field"),
+        (["a.png", "--parameters", "3"], "3 parameters are too few"),
+        (["a.png", "--parameters", "99999999999"], "at most"),
+    ],
+)
+def test_what_cannot_work(words: list[str], message: str, capsys: Capture) -> None:
+    write(ramp(), "a.png")
+    Path("notes.txt").write_text("hello")
+    Path("old.field").write_text("hello")
+    assert message in complaint(capsys, *words)
+
+
+def test_torch_is_asked_for(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    write(ramp(), "a.png")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert 'pip install "morpho[torch]"' in complaint(capsys, "a.png")
+
+
+# --- fits ---
+
+
+def test_a_picture_becomes_a_field_beside_it(capsys: Capture) -> None:
+    write(ramp(), "shots/a.png")
+    assert fit("shots/a.png", *SHORT) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    field = load("shots/a.field")
+    assert files() == ["shots/a.field", "shots/a.png"]  # no checkpoint is left
+    assert field.signal == Signal(kind="image", shape=(24, 32), channels=3, colour="rgb")
+    assert (field.model.name, field.card.name) == ("siren", "a")
+    count, size = sum(tensor.size for tensor in field.tensors.values()), Path("shots/a.field").stat().st_size
+    assert 500 < count <= 600
+    assert captured.out == (
+        f"shots/a.png -> shots/a.field  32 x 24  {field.card.numbers['psnr']:.2f} dB  siren: {count} parameters, "
+        f"{size / 1024:.1f} KiB  {8 * size / 768:.3g} bits/pixel  {captured.out.split()[-2]} s\n"
+    )
+
+
+def test_the_psnr_that_is_told_is_that_of_the_file(capsys: Capture) -> None:
+    write(ramp(), "a.png")
+    for bits in ("4", "8", "16", "32"):
+        assert fit("a.png", *SHORT, "--bits", bits, "--overwrite", "--json") == 0
+        record = json.loads(capsys.readouterr().out)
+        field = load("a.field")
+        points = np.stack(np.meshgrid(*field.signal.coordinates(), indexing="ij"), axis=-1)
+        errors = np.clip(field(points), 0, 1) - ramp().pixels / 255
+        assert record["numbers"]["psnr"] == pytest.approx(-10 * np.log10((errors**2).mean()), abs=0.01)
+        assert record["bytes"] == Path("a.field").stat().st_size
+        assert record["bits_per_sample"] == pytest.approx(8 * record["bytes"] / 768, abs=1e-4)
+        assert (record["status"], record["model"], record["shape"]) == ("done", "siren", [24, 32])
+
+
+@pytest.mark.parametrize(
+    ("channels", "dtype", "colour"),
+    [(1, np.uint8, "grey"), (2, np.uint8, "grey-alpha"), (4, np.uint8, "rgba"), (3, np.uint16, "rgb")],
+)
+def test_grey_alpha_and_sixteen_bits_are_kept(channels: int, dtype: Any, colour: str) -> None:
+    write(ramp(channels=channels, dtype=dtype), "a.png")
+    assert fit("a.png", *SHORT, "-q") == 0
+    signal = load("a.field").signal
+    assert (signal.channels, signal.colour, signal.depth) == (channels, colour, 8 * np.dtype(dtype).itemsize)
+
+
+def test_the_default_model_is_the_best_one() -> None:
+    write(ramp(), "a.png")
+    assert fit("a.png", "--steps", "2", "--parameters", "900", "-q") == 0
+    assert load("a.field").model.name == "scone+"
+
+
+@pytest.mark.parametrize(("budget", "most"), [(["--size", "1900"], 1900), (["--bpp", "20"], 1920)])
+def test_a_file_stays_within_its_bytes(budget: list[str], most: int, capsys: Capture) -> None:
+    write(ramp(), "a.png")
+    assert fit("a.png", *budget, "--steps", "20") == 0
+    assert capsys.readouterr().err == ""
+    size = Path("a.field").stat().st_size
+    assert 0.6 * most < size <= most
+    assert "coded" in Path("a.field").read_bytes()[:1500].decode("latin-1")  # 8 bits
+
+
+def test_half_the_memory_with_floats(capsys: Capture) -> None:
+    write(ramp(), "a.png")
+    assert fit("a.png", "--size", "4KB", "--bits", "16", "--steps", "2") == 0
+    assert capsys.readouterr().err == ""
+    assert Path("a.field").stat().st_size <= 4000
+
+
+def test_several_pictures_into_a_folder_and_one_that_fails(capsys: Capture) -> None:
+    write(ramp(), "album/a.png")
+    write(ramp(20, 16), "album/sub/b.png")
+    Path("album/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert fit("album", "-r", "-o", "out/", *SHORT) == 1
+    captured = capsys.readouterr()
+    assert [line.split("  ")[0] for line in captured.out.splitlines()] == [
+        "album/a.png -> out/a.field",
+        "album/sub/b.png -> out/sub/b.field",
+    ]
+    first, last = captured.err.splitlines()
+    assert "album/broken.png" in first
+    assert last == "morpho: 1 of 3 fits failed"
+    assert load("out/sub/b.field").signal.shape == (20, 16)
+
+
+def test_an_existing_field_stays(capsys: Capture) -> None:
+    write(ramp(), "a.png")
+    Path("a.field").write_text("mine")
+    assert "a.field exists already" in complaint(capsys, "a.png", *SHORT)
+    assert Path("a.field").read_text() == "mine"
+    assert fit("a.png", *SHORT, "--overwrite", "-q") == 0
+    assert load("a.field").model.name == "siren"
+
+
+def test_a_picture_from_stdin(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    stream = io.BytesIO()
+    write(ramp(), stream, format="PNG")
+    stdin = io.TextIOWrapper(io.BytesIO(stream.getvalue()))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    assert fit("-", "-o", "x.field", *SHORT) == 0
+    assert capsys.readouterr().out.startswith("- -> x.field  32 x 24")
+
+
+def test_a_profile_is_converted_unless_it_is_to_be_kept() -> None:
+    plain = np.full((16, 16, 3), (200, 40, 40), np.uint8)
+    write(Picture(plain, Metadata(icc=matrix_profile(P3, SRGB_CURVE))), "p3.png")
+    opened = [open_picture(Path("p3.png"), keep_profile=keep).grid for keep in (False, True)]
+    assert opened[0][0, 0, 0] > 205  # the same red has a larger number in sRGB
+    np.testing.assert_array_equal(opened[1], plain)
+
+
+# --- stop and go on ---
+
+
+def test_an_interrupted_fit_is_resumed_and_ends_the_same(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    write(ramp(), "a.png")
+    words = ("a.png", *SHORT[2:], "--steps", "60", "--seed", "3")
+    assert fit(*words, "-o", "whole.field") == 0
+    monkeypatch.setattr(train, "_PAUSE", 0.0)  # a checkpoint at every look
+    with monkeypatch.context() as patch:
+        patch.setattr(train._Fit, "_advance", _interrupted(train._Fit._advance, after=45))
+        assert fit(*words, "-o", "part.field") == 130
+    assert (Path("part.run") / "checkpoint.pt").exists()
+    assert not Path("part.field").exists()
+    assert "the same command with --resume goes on" in capsys.readouterr().err
+    assert fit(*words, "-o", "part.field", "--resume") == 0
+    assert not Path("part.run").exists()
+    whole, part = load("whole.field"), load("part.field")
+    for name, tensor in whole.tensors.items():
+        np.testing.assert_array_equal(part.tensors[name], tensor)
+    assert fit(*words, "-o", "part.field", "--resume") == 0
+    assert capsys.readouterr().err == "morpho: all fields are there already: nothing is left to resume\n"
+
+
+def test_a_checkpoint_of_other_options_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    write(ramp(), "a.png")
+    monkeypatch.setattr(train, "_PAUSE", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(train._Fit, "_advance", _interrupted(train._Fit._advance, after=25))
+        assert fit("a.png", *SHORT) == 130
+    capsys.readouterr()
+    assert "another recipe" in complaint(capsys, "a.png", *SHORT, "--seed", "9", "--resume")
+
+
+def test_what_else_lies_in_the_folder_of_a_run_stays() -> None:
+    write(ramp(), "a.png")
+    Path("a.run").mkdir()
+    Path("a.run/mine.txt").write_text("precious")
+    assert fit("a.png", *SHORT, "-q") == 0
+    assert files() == ["a.field", "a.png", "a.run/mine.txt"]
+
+
+def test_a_fit_that_fails_leaves_nothing(capsys: Capture) -> None:
+    write(ramp(), "a.png")
+    assert "diverged" in complaint(capsys, "a.png", *SHORT[:-2], "--model", "scone", "--rate", "1e30")
+
+
+def test_a_goal_ends_the_fit(capsys: Capture) -> None:
+    write(ramp(), "a.png")
+    assert fit("a.png", "--parameters", "900", "--model", "siren", "--psnr", "25", "--json", "--batch", "256") == 0
+    numbers = json.loads(capsys.readouterr().out)["numbers"]
+    assert 25 <= numbers["psnr"] < 35
+    assert numbers["steps"] < 2000
+
+
+def _interrupted(advance: Any, *, after: int) -> Any:
+    """A step that is Ctrl-C'd once there were enough."""
+    done = 0
+
+    def step(self: Any) -> Any:
+        nonlocal done
+        done += 1
+        if done > after:
+            raise KeyboardInterrupt
+        return advance(self)
+
+    return step
