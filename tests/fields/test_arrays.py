@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ _OPERATIONS: dict[str, Callable[[Arrays, Any, Any], Any]] = {
     "sine": lambda xp, x, y: xp.sine(x, 3.0),
     "collage": lambda xp, x, y: xp.collage(x, 3.0, y, 2.0),
     "stage": lambda xp, x, y: xp.stage(x[:, :2], (y[:, :2], x[:, 0]), 3.0, y, (x, y[:, 1]), 2.0),
+    "sine_stage": lambda xp, x, y: xp.sine_stage(x[:, :2], (y[:, :2], x[:, 0]), 3.0, y, (x, y[:, 1]), 2.0),
     "bell": lambda xp, x, y: xp.bell(x),
 }
 
@@ -46,7 +48,7 @@ def test_torch_and_numpy_agree_and_keep_the_number_type(operation: Any, dtype: t
     with torch.no_grad():
         result = operation(TORCH, torch.from_numpy(x), torch.from_numpy(y)).numpy()
     assert plain.dtype == result.dtype == dtype
-    np.testing.assert_allclose(plain, result, rtol=0, atol=5 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(plain, result, rtol=0, atol=5 * float(np.finfo(dtype).eps))
 
 
 def test_the_stage_is_the_formula() -> None:
@@ -65,7 +67,7 @@ def test_take_returns_rows(index: list[int]) -> None:
 
 
 def test_integers_are_an_index_of_64_bits() -> None:
-    assert NUMPY.integer(np.float32([2.0])).dtype == np.int64
+    assert NUMPY.integer(np.array([2.0], np.float32)).dtype == np.int64
     assert TORCH.integer(torch.tensor([2.0])).dtype == torch.int64
 
 
@@ -77,14 +79,14 @@ def test_gradients_are_those_of_finite_differences(name: str) -> None:
 
 def test_take_has_the_gradient_of_a_sum_over_the_rows() -> None:
     table = torch.zeros(4, 2, dtype=torch.float64, requires_grad=True)
-    TORCH.take(table, torch.tensor([1, 1, 3])).sum().backward()
+    TORCH.take(table, torch.tensor([1, 1, 3])).sum().backward()  # type: ignore[no-untyped-call]
     assert table.grad is not None
     assert table.grad[:, 0].tolist() == [0, 2, 0, 1]
 
 
 def test_no_gradient_flows_through_a_constant() -> None:
     x = torch.ones(3, requires_grad=True)
-    (TORCH.constant(x) * x).sum().backward()
+    (TORCH.constant(x) * x).sum().backward()  # type: ignore[no-untyped-call]
     assert x.grad is not None
     assert x.grad.tolist() == [1, 1, 1]
 
@@ -95,22 +97,20 @@ def _stage_inputs(seed: int = 2) -> list[Tensor]:
     return [torch.randn(shape, generator=random, dtype=torch.float64) for shape in shapes]
 
 
-def test_the_fast_stage_has_the_gradients_of_the_plain_one() -> None:
-    def run(xp: Arrays) -> list[Tensor]:
+@pytest.mark.parametrize("name", ["stage", "sine_stage"])
+def test_the_fast_stage_has_the_gradients_of_the_plain_one(name: str) -> None:
+    def run(stage: Callable[..., Any]) -> list[Tensor]:
         x, *weights = _stage_inputs()
         for each in weights:
             each.requires_grad_()
         a, a0, h, w, w0 = weights
-        value = (
-            Arrays.stage(xp, x, (a, a0), 9.0, h, (w, w0), 5.0) if plain else xp.stage(x, (a, a0), 9.0, h, (w, w0), 5.0)
-        )
-        (value**2).sum().backward()
+        value = stage(x, (a, a0), 9.0, h, (w, w0), 5.0)
+        value.square().sum().backward()
         return [value, *(each.grad for each in weights if each.grad is not None)]
 
-    plain = True
-    expected = run(TORCH)
-    plain = False
-    for left, right in zip(run(TORCH), expected, strict=True):
+    fast, plain = run(getattr(TORCH, name)), run(partial(getattr(Arrays, name), TORCH))
+    assert len(fast) == len(plain) == 6
+    for left, right in zip(fast, plain, strict=True):
         torch.testing.assert_close(left, right, rtol=1e-12, atol=1e-12)
 
 
@@ -121,7 +121,7 @@ def test_the_stage_can_be_differentiated_twice_in_the_coordinates() -> None:
 
 
 def test_gaussians_are_never_subnormal() -> None:
-    for value in (NUMPY.bell(np.float32([50.0])), TORCH.bell(torch.tensor([50.0])).numpy()):
+    for value in (NUMPY.bell(np.array([50.0], np.float32)), TORCH.bell(torch.tensor([50.0])).numpy()):
         assert np.finfo(np.float32).tiny < value[0] < 1e-17
 
 

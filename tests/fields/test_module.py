@@ -82,7 +82,7 @@ def _picture() -> tuple[Tensor, Tensor]:
     return torch.stack([y, x], -1).reshape(-1, 2), values.reshape(-1, 3)
 
 
-def _fitted(model: Model, steps: int = 100, rate: float = 3e-3) -> float:
+def _fitted(model: Model, steps: int = 60, rate: float = 3e-3) -> float:
     """Return the PSNR in dB after some steps of Adam on all pixels, with a cosine schedule."""
     points, values = _picture()
     module = FieldModule.initial(model, 2, 3)
@@ -98,12 +98,12 @@ def _fitted(model: Model, steps: int = 100, rate: float = 3e-3) -> float:
 
 
 def test_scone_beats_siren_by_its_descending_ladder_and_its_masks() -> None:
-    """The controls of `research/inr.md` 3.4 in seconds; at hand: 41.9 dB against 39.2, 36.0 and 29.8."""
+    """The controls of `research/inr.md` 3.4 in seconds; at hand: 37.1 dB against 35.1, 29.7 and 29.3."""
     ladder = (30.0, 20.0, 10.0, 3.0)
     scone = Scone(width=48, omegas=ladder)
     siren = matched(Siren(), scone.parameters(2, 3), 2, 3)
     reached = _fitted(scone)
-    assert reached > 40
+    assert reached > 36
     assert reached > _fitted(siren) + 1
-    assert reached > _fitted(Scone(width=48, omegas=ladder[::-1])) + 3
-    assert reached > _fitted(Scone(width=48, omegas=ladder, mask="linear")) + 6
+    assert reached > _fitted(Scone(width=48, omegas=ladder[::-1])) + 4
+    assert reached > _fitted(Scone(width=48, omegas=ladder, mask="linear")) + 5

@@ -54,7 +54,7 @@ class _Layers:
 
 
 def _scone(model: Any, layer: _Layers, x: Tensor) -> Tensor:
-    masks = {
+    masks: dict[str, Callable[[Tensor], Tensor]] = {
         "sin2": lambda angle: torch.sin(angle).square(),
         "sin": torch.sin,
         "half": lambda angle: (1 + torch.sin(angle)) / 2,

@@ -94,6 +94,10 @@ class Arrays:
         """Return `collage` of a basis that is a linear map of ``x`` and a mask that is one of ``h``."""
         return self.collage(self.linear(x, *basis), omega, self.linear(h, *mask), omega0)
 
+    def sine_stage(self, x: Array, basis: Affine, omega: float, h: Array, mask: Affine, omega0: float) -> Array:
+        """Return `stage` with the sine itself as mask: ``sin(omega (A x + a)) * sin(omega0 (W h + b))``."""
+        return self.sine(self.linear(x, *basis), omega) * self.sine(self.linear(h, *mask), omega0)
+
     def bell(self, z: Array) -> Array:
         """Return ``exp(-z^2)``, and ``e^-40`` where it would be smaller.
 

@@ -79,39 +79,55 @@ class TorchArrays(Arrays):
         if x.requires_grad or torch.is_autocast_enabled(x.device.type):
             plain: Tensor = super().stage(x, basis, omega, h, mask, omega0)
             return plain
-        return _Stage.apply(x, *basis, omega, h, *mask, omega0)  # type: ignore[no-untyped-call, no-any-return]
+        return _Stage.apply(x, *basis, omega, h, *mask, omega0, True)  # type: ignore[no-untyped-call, no-any-return]
+
+    def sine_stage(self, x: Tensor, basis: Affine, omega: float, h: Tensor, mask: Affine, omega0: float) -> Tensor:
+        """Return the stage with sines as masks, as fast as `stage`."""
+        if x.requires_grad or torch.is_autocast_enabled(x.device.type):
+            plain: Tensor = super().sine_stage(x, basis, omega, h, mask, omega0)
+            return plain
+        return _Stage.apply(x, *basis, omega, h, *mask, omega0, False)  # type: ignore[no-untyped-call, no-any-return]
 
 
 class _Stage(torch.autograd.Function):
     """SCONE's stage in few passes over memory: the frequencies ride on the matrix products, and products on their left.
 
     With ``u = omega (A x + a)`` and ``z = omega0 (W h + b)``, ``y = sin(u) sin(z)^2`` has the derivatives
-    ``dy/du = cos(u) sin(z)^2`` and ``dy/dz = 2 sin(u) sin(z) cos(z)``.
+    ``dy/du = cos(u) sin(z)^2`` and ``dy/dz = 2 sin(u) sin(z) cos(z)``; without the square, ``dy/dz = sin(u) cos(z)``.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, a: Tensor, a0: Tensor, omega: float, h: Tensor, w: Tensor, w0: Tensor, omega0: float
+        ctx: Any,
+        x: Tensor,
+        a: Tensor,
+        a0: Tensor,
+        omega: float,
+        h: Tensor,
+        w: Tensor,
+        w0: Tensor,
+        omega0: float,
+        squared: bool,
     ) -> Tensor:
         u = torch.addmm(a0, x, a.T, beta=omega, alpha=omega)
         z = torch.addmm(w0, h, w.T, beta=omega0, alpha=omega0)
         wave, mask = torch.sin(u), torch.sin(z)
         ctx.save_for_backward(x, h, w, u, z, wave, mask)
-        ctx.omegas = omega, omega0
-        return (wave * mask).mul_(mask)
+        ctx.options = omega, omega0, squared
+        return (wave * mask).mul_(mask) if squared else wave * mask
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, h, w, u, z, wave, mask = ctx.saved_tensors
-        omega, omega0 = ctx.omegas
-        masked = grad * mask
+        omega, omega0, squared = ctx.options
+        masked, factor = (grad * mask, 2 * omega0) if squared else (grad, omega0)
         du = torch.cos(u).mul_(masked).mul_(mask)
         dz = torch.cos(z).mul_(masked).mul_(wave)
-        for_h = torch.mm(dz, w * (2 * omega0)) if ctx.needs_input_grad[4] else None
+        for_h = torch.mm(dz, w * factor) if ctx.needs_input_grad[4] else None
         for_basis = torch.mm(x.T, du).mul_(omega).T, du.sum(0).mul_(omega)
-        for_mask = torch.mm(dz.T, h).mul_(2 * omega0), dz.sum(0).mul_(2 * omega0)
-        return None, *for_basis, None, for_h, *for_mask, None
+        for_mask = torch.mm(dz.T, h).mul_(factor), dz.sum(0).mul_(factor)
+        return None, *for_basis, None, for_h, *for_mask, None, None
 
 
 #: torch.

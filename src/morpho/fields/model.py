@@ -188,7 +188,7 @@ class Scone(Model):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.omegas:
-            raise InputError("scone has no omegas: give the frequency of at least one stage")
+            raise InputError(f"{self.name} has no omegas: give the frequency of at least one stage")
 
     @property
     def learning_rate(self) -> float:
@@ -224,13 +224,12 @@ class Scone(Model):
             mask = tensors[f"mask.{i}.weight"], tensors[f"mask.{i}.bias"]
             if self.mask == "sin2":
                 h = xp.stage(coordinates, basis, omega, h, mask, self.omega0)
+            elif self.mask == "sin":
+                h = xp.sine_stage(coordinates, basis, omega, h, mask, self.omega0)
             else:
                 wave = xp.sine(xp.linear(coordinates, *basis), omega)
                 h = wave * self._mask(xp, xp.linear(h, *mask))
         return xp.linear(h, tensors["head.weight"], tensors["head.bias"])
 
     def _mask(self, xp: Arrays, z: Array) -> Array:
-        if self.mask == "linear":
-            return self.omega0 * z
-        mask = xp.sine(z, self.omega0)
-        return mask if self.mask == "sin" else 0.5 + 0.5 * mask
+        return self.omega0 * z if self.mask == "linear" else 0.5 + 0.5 * xp.sine(z, self.omega0)
