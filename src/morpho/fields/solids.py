@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
@@ -133,6 +134,10 @@ class PointTarget(Target):
         moved.__dict__.update(self.__dict__)
         moved._coordinates, moved._values = self._coordinates.to(device), self._values.to(device)
         return moved
+
+    def fingerprint(self) -> int:
+        """Return the CRC-32 of coordinates and values."""
+        return zlib.crc32(self._values.cpu().numpy(), zlib.crc32(self._coordinates.cpu().numpy()))
 
     def at(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return coordinates ``(N, d)`` and values ``(N, c)`` of the points at ``index``."""

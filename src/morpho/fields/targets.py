@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from itertools import product
@@ -44,6 +45,10 @@ class Target(ABC):
     @abstractmethod
     def to(self, device: torch.device) -> Self:
         """Return the same target with its samples on a device."""
+
+    @abstractmethod
+    def fingerprint(self) -> int:
+        """Return a checksum of the samples, by which a run that goes on knows that they are the same."""
 
     @abstractmethod
     def at(self, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,6 +123,10 @@ class GridTarget(Target):
         moved.__dict__.update(self.__dict__)
         moved._values, moved._axes = self._values.to(device), [axis.to(device) for axis in self._axes]
         return moved
+
+    def fingerprint(self) -> int:
+        """Return the CRC-32 of the samples."""
+        return zlib.crc32(self._values.cpu().numpy())
 
     def at(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return coordinates ``(N, d)`` and values ``(N, c)`` of the samples at ``index`` of the flat array."""

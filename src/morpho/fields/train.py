@@ -22,7 +22,6 @@ from morpho.fields.pace import Pace
 from morpho.fields.recipe import Recipe as Recipe
 from morpho.fields.rounding import Rounding
 from morpho.fields.sampling import Sampler, generator
-from morpho.fields.signal import Signal
 from morpho.fields.targets import BLOCK, Function, Target
 from morpho.machine import current_commit
 from morpho.training import Processes, Rules, Run, choose_device
@@ -86,6 +85,7 @@ class _Plan:
     average: float
     recipe: dict[str, Any]
     signal: dict[str, Any]
+    samples: int
 
 
 #: Seconds between checkpoints.
@@ -119,7 +119,7 @@ class _Fit:
         self.errors: list[Tensor] = []
         self.ended, self.margin = False, 0.0
         self.spent, self.measuring, self.started = 0.0, 0.0, time.monotonic()
-        plan = _plan(target.signal, recipe)
+        plan = _plan(target, recipe)
         rules = Rules(
             optimizer=partial(_adam, recipe.beta2),
             averaging="ema" if plan.average else "last",
@@ -265,13 +265,14 @@ class _Fit:
             self.rounding.load_state_dict(state["rounding"])
 
 
-def _plan(signal: Signal, recipe: Recipe) -> _Plan:
+def _plan(target: Target, recipe: Recipe) -> _Plan:
     return _Plan(
         steps=_MOST_STEPS if recipe.seconds else recipe.steps,
         learning_rate=recipe.rate,
         average=recipe.average or (_AVERAGE if recipe.psnr else 0.0),
         recipe=recipe.to_json(),
-        signal=signal.to_json(),
+        signal=target.signal.to_json(),
+        samples=target.fingerprint(),
     )
 
 

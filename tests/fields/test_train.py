@@ -1,0 +1,291 @@
+"""Fits: that they learn, what they return, how they end, and how they go on after a stop."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from skimage import data
+
+from morpho.errors import ArtifactError, InputError
+from morpho.fields import train
+from morpho.fields.field import Field
+from morpho.fields.files import load, save
+from morpho.fields.model import Scone
+from morpho.fields.pace import Pace
+from morpho.fields.peers import FourierFeatures, Siren
+from morpho.fields.quantise import integers
+from morpho.fields.signal import Signal
+from morpho.fields.solids import VolumeTarget
+from morpho.fields.targets import GridTarget
+from morpho.fields.train import Progress, Recipe, fit
+
+SMALL = Scone(width=24, omegas=(15.0, 10.0, 5.0, 2.0), mask="sin")
+PICTURE: NDArray[np.uint8] = data.astronaut()[40:88, 200:248]
+QUICK = Recipe(model=SMALL, steps=60, batch=512, warmup=10)
+
+
+def target(picture: NDArray[np.uint8] = PICTURE) -> GridTarget:
+    return GridTarget(Signal(kind="image", shape=picture.shape[:2], channels=3, colour="rgb"), picture)
+
+
+def psnr_of(field: Field, picture: NDArray[np.uint8] = PICTURE) -> float:
+    """PSNR by NumPy in float64, from the field alone."""
+    grid = np.stack(np.meshgrid(*field.signal.coordinates(), indexing="ij"), -1)
+    error = np.clip(field(grid), 0, 1) - picture / 255
+    return float(-10 * np.log10(np.mean(error**2)))
+
+
+@pytest.fixture(scope="module")
+def plain() -> Field:
+    return fit(target(), QUICK, device="cpu")
+
+
+def test_a_fit_learns(plain: Field) -> None:
+    """From the mean colour's 12 dB; steps with the wrong coordinates or values stay there."""
+    assert plain.card.numbers["psnr"] > 23
+    assert plain.card.numbers["steps"] == 60
+    assert plain.card.recipe["batch"] == 512
+
+
+def test_the_card_tells_what_the_weights_reach(plain: Field) -> None:
+    assert plain.card.numbers["psnr"] == pytest.approx(psnr_of(plain), abs=1e-3)
+
+
+def test_fits_are_repeatable(plain: Field) -> None:
+    again, other = fit(target(), QUICK, device="cpu"), fit(target(), replace(QUICK, seed=1), device="cpu")
+    for name, tensor in plain.tensors.items():
+        assert np.array_equal(again.tensors[name], tensor)
+    assert not np.array_equal(other.tensors["head.weight"], plain.tensors["head.weight"])
+
+
+def test_scone_beats_siren_at_equal_steps() -> None:
+    """The fast form of the paper's claim, far below the three decibels of long fits."""
+    size = {"steps": 120, "batch": 0, "learning_rate": 3e-3}
+    scone = fit(target(), Recipe(model=Scone(width=24, omegas=(15.0, 10.0, 5.0, 2.0)), **size), device="cpu")
+    siren = fit(target(), Recipe(model=Siren(width=26, first_omega=10.0), **size), device="cpu")
+    assert scone.card.numbers["psnr"] > siren.card.numbers["psnr"] + 0.3
+
+
+def test_even_samples_beat_random_ones(plain: Field) -> None:
+    random = fit(target(), replace(QUICK, sampler="random"), device="cpu")
+    assert plain.card.numbers["psnr"] > random.card.numbers["psnr"]
+
+
+def test_whole_pictures_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gradients of blocks add up to those of the whole: one step leads to the same weights."""
+    recipe = replace(QUICK, steps=3, batch=0, clip=0.0)
+    whole = fit(target(), recipe, device="cpu")
+    monkeypatch.setattr(train, "BLOCK", 1000)
+    blocks = fit(target(), recipe, device="cpu")
+    for name, tensor in whole.tensors.items():
+        np.testing.assert_allclose(blocks.tensors[name], tensor, atol=2e-5)
+
+
+def test_the_published_recipe() -> None:
+    recipe = Recipe.published(SMALL, steps=8)
+    assert (recipe.batch, recipe.rate, recipe.clip, recipe.warmup) == (0, 1e-4, 0, 0)
+    pace = Pace(steps=10_000, final_rate=recipe.final_rate)
+    assert [pace.factor(step, 0.0) * 1e-4 for step in (0, 5000, 10_000)] == pytest.approx([1e-4, 5.05e-5, 1e-6])
+    assert fit(target(), recipe, device="cpu").card.numbers["steps"] == 8
+
+
+def test_a_goal_ends_the_fit() -> None:
+    field = fit(target(), replace(QUICK, psnr=22.0, steps=2000), device="cpu", every=5)
+    assert 22 <= field.card.numbers["psnr"] < 23.5
+    assert field.card.numbers["psnr"] == pytest.approx(psnr_of(field), abs=1e-3)
+    assert field.card.numbers["steps"] < 100
+
+
+def test_a_goal_that_is_not_reached() -> None:
+    assert fit(target(), replace(QUICK, psnr=90.0, steps=30), device="cpu").card.numbers["steps"] == 30
+
+
+def test_a_goal_with_few_bits() -> None:
+    field = fit(target(), replace(QUICK, psnr=21.0, steps=500, bits=7), device="cpu")
+    assert field.card.numbers["psnr"] == pytest.approx(psnr_of(field), abs=1e-3)
+    assert field.card.numbers["psnr"] > 21
+    assert field.scales is not None
+
+
+def test_time_ends_the_fit() -> None:
+    start = time.monotonic()
+    field = fit(target(), replace(QUICK, seconds=1.5, steps=1), device="cpu")
+    assert field.card.numbers["seconds"] == pytest.approx(1.5, rel=0.1)
+    assert time.monotonic() - start < 4
+    assert field.card.numbers["steps"] > 5
+
+
+def test_the_rate_follows_time() -> None:
+    pace = Pace(steps=1, seconds=10.0, warmup=2, final_rate=0.1)
+    assert [round(pace.factor(step, t), 3) for step, t in ((0, 0.0), (1, 0.0), (50, 5.0), (90, 10.0), (99, 11.0))] == [
+        0.5, 1.0, 0.55, 0.1, 0.1,
+    ]  # fmt: skip
+
+
+def test_without_an_end_the_rate_falls_ever_more_slowly() -> None:
+    pace = Pace(steps=1, goal=True)
+    factors = [pace.factor(step, 0.0) for step in (0, 100, 200, 400, 10_000)]
+    assert factors == pytest.approx([1, 1, 0.5**0.7, 0.25**0.7, 0.01**0.7])
+
+
+class Stop(Exception):
+    """Stands for a power cut."""
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"sampler": "hard", "average": 0.9},
+        {"bits": 6, "finetune": 0.6},
+        {"between": 0.3},
+        {"psnr": 90.0, "bits": 8},
+        {"batch": 0},
+    ],
+    ids=lambda changes: ",".join(changes) or "plain",
+)
+def test_a_resumed_fit_equals_an_uninterrupted_one(
+    changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "_PAUSE", 0.0)
+    recipe = replace(QUICK, steps=30, **changes)
+
+    def cut(progress: Progress) -> None:
+        if progress.step == 20:
+            raise Stop
+
+    with pytest.raises(Stop):
+        fit(target(), recipe, folder=tmp_path, device="cpu", report=cut, every=5)
+    resumed = fit(target(), recipe, folder=tmp_path, resume=True, device="cpu", every=5)
+    straight = fit(target(), recipe, device="cpu", every=5)
+    for name, tensor in straight.tensors.items():
+        assert np.array_equal(resumed.tensors[name], tensor), name
+    assert resumed.card.numbers["psnr"] == straight.card.numbers["psnr"]
+    steps = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert steps == [5, 10, 15, 20, 25, 30]
+
+
+def test_a_finished_fit_resumes_to_its_result(tmp_path: Path) -> None:
+    recipe = replace(QUICK, seconds=0.3)
+    first = fit(target(), recipe, folder=tmp_path, device="cpu")
+    again = fit(target(), recipe, folder=tmp_path, resume=True, device="cpu")
+    assert first.card.numbers["steps"] == again.card.numbers["steps"]
+    assert np.array_equal(first.tensors["head.weight"], again.tensors["head.weight"])
+
+
+def test_another_fit_is_not_resumed(tmp_path: Path) -> None:
+    recipe = replace(QUICK, steps=4)
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        fit(target(), recipe, folder=tmp_path, resume=True, device="cpu")
+    fit(target(), recipe, folder=tmp_path, device="cpu")
+    for other in (replace(recipe, learning_rate=1e-3), replace(recipe, model=Scone(width=25))):
+        with pytest.raises(ArtifactError, match="another recipe"):
+            fit(target(), other, folder=tmp_path, resume=True, device="cpu")
+    with pytest.raises(ArtifactError, match="another recipe"):
+        fit(target(PICTURE[::-1]), recipe, folder=tmp_path, resume=True, device="cpu")
+    with pytest.raises(ArtifactError, match="folder"):
+        fit(target(), recipe, resume=True, device="cpu")
+
+
+def test_rounded_weights_are_saved_as_they_are(plain: Field, tmp_path: Path) -> None:
+    """Six bits cost little when they are trained, much when not; the file holds the very weights."""
+    rounded = fit(target(), replace(QUICK, bits=6), device="cpu")
+    assert rounded.scales is not None
+    assert all(integers(tensor, rounded.scales[name]) is not None for name, tensor in rounded.tensors.items())
+    assert rounded.card.numbers["psnr"] == pytest.approx(psnr_of(rounded), abs=1e-3)
+    assert rounded.card.numbers["psnr"] > plain.card.numbers["psnr"] - 0.5
+    assert psnr_of(plain.quantised(6)) < rounded.card.numbers["psnr"]
+    save(tmp_path / "a.field", rounded)
+    for name, tensor in load(tmp_path / "a.field").tensors.items():
+        assert np.array_equal(tensor, rounded.tensors[name])
+
+
+def test_half_precision_weights() -> None:
+    half = fit(target(), replace(QUICK, bits=16, steps=20), device="cpu")
+    assert all(np.array_equal(tensor, tensor.astype(np.float16)) for tensor in half.tensors.values())
+
+
+def test_points_between_the_samples_make_a_field_smooth_there() -> None:
+    picture = data.astronaut()[40:88:2, 200:248:2]
+    recipe = Recipe(model=Scone(width=32), steps=250, batch=0, warmup=10, learning_rate=3e-3)
+    fields = [fit(target(picture), replace(recipe, between=share), device="cpu") for share in (0.0, 0.5)]
+    places = torch.rand(2000, 2, generator=torch.Generator().manual_seed(1))
+    coordinates, values = target(picture).between(places)
+    errors = [np.abs(2 * field(coordinates.numpy()) - 1 - values.numpy()).mean() for field in fields]
+    assert errors[1] < 0.6 * errors[0]
+
+
+def test_frozen_weights_stay() -> None:
+    model = FourierFeatures(width=16, layers=2, frequencies=8)
+    field = fit(target(), Recipe(model=model, steps=3, batch=64), device="cpu")
+    initial = model.initial(2, 3, np.random.default_rng(0))
+    assert np.array_equal(field.tensors["frequencies"], initial["frequencies"])
+    assert not np.array_equal(field.tensors["head.weight"], initial["head.weight"])
+
+
+def test_rates_differ_by_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Adam's first step is as long as the learning rate, which a model can raise for some weights."""
+    monkeypatch.setattr(Scone, "rates", lambda self: {"head": 5.0})
+    field = fit(target(), Recipe(model=SMALL, steps=1, warmup=0, learning_rate=1e-3), device="cpu")
+    initial = SMALL.initial(2, 3, np.random.default_rng(0))
+    for name, length in (("head.bias", 5e-3), ("basis.1.bias", 1e-3)):
+        moved = np.abs(field.tensors[name] - initial[name])
+        assert np.median(moved) == pytest.approx(length, rel=0.05)
+
+
+def test_shapes_are_fitted() -> None:
+    axis = np.linspace(-1, 1, 24)
+    ball = sum(np.meshgrid(axis**2, axis**2, axis**2)) < 0.36
+    signal = Signal(kind="occupancy", shape=(24, 24, 24), channels=1)
+    recipe = Recipe(model=Scone(width=16, omegas=(6.0, 3.0, 1.0)), steps=80, batch=1024, learning_rate=3e-3, warmup=10)
+    field = fit(VolumeTarget(signal, ball), recipe, device="cpu")
+    grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1)
+    inside = field(grid)[..., 0] > 0.5
+    assert field.card.numbers["iou"] == pytest.approx((inside & ball).sum() / (inside | ball).sum(), abs=1e-4)
+    assert field.card.numbers["iou"] > 0.95
+
+
+def test_a_fit_that_diverges_says_so() -> None:
+    with pytest.raises(InputError, match="learning rate"):
+        fit(target(), replace(QUICK, learning_rate=1e30, clip=0.0), device="cpu")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"steps": 0},
+        {"batch": -1},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"final_rate": 2.0},
+        {"average": 1.0},
+        {"clip": -1.0},
+        {"sampler": "soft"},
+        {"interpolation": "quintic"},
+        {"between": 1.0},
+        {"finetune": 0.0},
+        {"psnr": float("inf")},
+        {"seconds": float("inf")},
+        {"bits": 1},
+        {"bits": 24},
+        {"seed": -1},
+    ],
+    ids=str,
+)
+def test_recipes_out_of_range_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        Recipe(**changes)
+
+
+def test_goals_of_shapes_are_refused() -> None:
+    signal = Signal(kind="occupancy", shape=(4, 4, 4), channels=1)
+    with pytest.raises(InputError, match="PSNR"):
+        fit(VolumeTarget(signal, np.zeros((4, 4, 4), bool)), replace(QUICK, psnr=30.0))
