@@ -1,0 +1,211 @@
+"""``morpho render``: a field, decoded to a picture, a video, a mesh or a volume."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from morpho.atomic import replacing
+from morpho.cli.field_files import Kind, crop, kind_of, pixel_size
+from morpho.cli.options import whole
+from morpho.console import format_seconds, printable
+from morpho.errors import InputError, OutputExistsError
+from morpho.fields.field import Field
+from morpho.fields.files import load
+from morpho.images import Picture, write
+
+__all__ = ["Rendering", "render"]
+
+#: Voxels per side of a shape where none are given.
+_RESOLUTION = 256
+
+#: What each kind of field becomes.
+_RESULTS: dict[str, tuple[Kind, ...]] = {
+    "image": ("picture",),
+    "video": ("video", "picture"),
+    "sdf": ("mesh", "volume"),
+    "occupancy": ("mesh", "volume"),
+}
+_TOLD = {
+    "picture": "a picture (.png .jpg .webp .tif .bmp)",
+    "video": "a video (.mp4 .mkv)",
+    "mesh": "a mesh (.ply .obj .stl)",
+    "volume": "a volume (.npy)",
+}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Rendering:
+    """What is rendered.
+
+    Attributes:
+        size: Of pictures and videos: width and height, such as 1024x683; by default those of the original.
+        scale: Of pictures and videos: their size as a factor, such as 2 or 0.5.
+        crop: Of pictures and videos: only the rectangle X,Y,W,H of the result.
+        frame: Of a video: this frame as a picture, counted from 0; 12.5 lies between two.
+        resolution: Of shapes: voxels along the cube's side. Default: 256.
+    """
+
+    size: Annotated[tuple[int, int] | None, Parameter(converter=pixel_size, n_tokens=1, metavar="WxH")] = None
+    scale: Annotated[float | None, Parameter(validator=Number(gt=0, lte=10000))] = None
+    crop: Annotated[tuple[int, int, int, int] | None, Parameter(converter=crop, n_tokens=1, metavar="X,Y,W,H")] = None
+    frame: Annotated[float | None, Parameter(validator=Number(gte=0))] = None
+    resolution: Annotated[int | None, Parameter(converter=whole, validator=Number(gte=2, lte=1024))] = None
+
+    def __post_init__(self) -> None:
+        if self.size is not None and self.scale is not None:
+            raise InputError("--size and --scale contradict each other: give one of them")
+
+    def pixels(self, field: Field) -> tuple[int, int]:
+        """Rows and columns of the whole picture, of which ``crop`` is a part."""
+        rows, columns = field.signal.shape[-2:]
+        if self.size is not None:
+            return self.size[1], self.size[0]
+        factor = self.scale or 1.0
+        return max(round(rows * factor), 1), max(round(columns * factor), 1)
+
+    def region(self, field: Field) -> tuple[int, int, int, int] | None:
+        """The rectangle as top, left, height, width.
+
+        Raises:
+            InputError: it does not lie in the picture.
+        """
+        if self.crop is None:
+            return None
+        (rows, columns), (x, y, width, height) = self.pixels(field), self.crop
+        if x + width > columns or y + height > rows:
+            raise InputError(
+                f"the rectangle {x},{y},{width},{height} does not lie in the picture of {columns}x{rows}: "
+                "its pixels are those of the result"
+            )
+        return y, x, height, width
+
+
+def render(
+    file: Annotated[Path, Parameter(name="FIELD")],
+    /,
+    *,
+    output: Annotated[str, Parameter(name=("--output", "-o"), allow_leading_hyphen=True)],
+    rendering: Rendering = Rendering(),
+    quality: Annotated[int, Parameter(validator=Number(gte=1, lte=100))] = 92,
+    threads: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    overwrite: bool = False,
+    quiet: Annotated[bool, Parameter(name=("--quiet", "-q"))] = False,
+) -> None:
+    """Decode a field of `morpho fit`, at any size and without PyTorch.
+
+    What comes out follows from the suffix of the output: a picture's field becomes a picture; a video's a video, or
+    one frame as a picture; a shape's a mesh, or a volume of its values as a .npy file.
+
+    Args:
+        file: A file of `morpho fit`.
+        output: The file to write, such as photo.png, clip.mp4 or dragon.ply; - writes a PNG to stdout.
+        rendering: What is rendered.
+        quality: Of JPEG and WebP, and of videos.
+        threads: By default all cores.
+        overwrite: Replace an existing file.
+        quiet: Print nothing but errors.
+    """
+    start = perf_counter()
+    field = load(file)
+    target = None if output == "-" else Path(output)
+    kind = _result_kind(field, file, target)
+    _check_options(field, file, kind, rendering)
+    _check_target(target, overwrite=overwrite)
+    told = _WRITERS[kind](field, _Task(target, rendering, quality, threads, overwrite))
+    if not quiet:
+        text = f"{printable(str(file))} -> {printable(output)}  {told}  {format_seconds(perf_counter() - start)}"
+        print(text, file=sys.stderr if target is None else sys.stdout)
+
+
+def _result_kind(field: Field, file: Path, target: Path | None) -> Kind:
+    """What is written, by the output's suffix; refuse what this field cannot become."""
+    possible = _RESULTS[field.signal.kind]
+    kind: Kind = "picture" if target is None else kind_of(target)
+    if kind in possible and not (kind == "volume" and target is not None and target.suffix.lower() != ".npy"):
+        return kind
+    name = "stdout" if target is None else str(target)
+    ways = " or ".join(_TOLD[way] for way in possible)
+    raise InputError(f"{file} is a field of the kind {field.signal.kind!r}, which cannot become {name}: name {ways}")
+
+
+def _check_options(field: Field, file: Path, kind: Kind, asked: Rendering) -> None:
+    """Refuse options that do not go with the result."""
+    of_shapes = kind in ("mesh", "volume")
+    for option, given in (("--size", asked.size), ("--scale", asked.scale), ("--crop", asked.crop)):
+        if given is not None and of_shapes:
+            raise InputError(f"{option} is for pictures and videos: for a {kind}, --resolution says how fine it is")
+    if asked.resolution is not None and not of_shapes:
+        raise InputError(f"--resolution is for shapes: for a {kind}, give --size or --scale")
+    frames = field.signal.shape[0]
+    if field.signal.kind == "video" and kind == "picture":
+        if asked.frame is None:
+            raise InputError(f"{file} is a video of {frames} frames: choose one with --frame, or name {_TOLD['video']}")
+        if asked.frame > frames - 1:
+            raise InputError(f"{file} has the frames 0 to {frames - 1}: there is no frame {asked.frame:g}")
+    elif asked.frame is not None:
+        raise InputError("--frame takes one picture out of a video: leave it out")
+
+
+def _check_target(target: Path | None, *, overwrite: bool) -> None:
+    """Fail before the work rather than after it."""
+    if target is None:
+        if sys.stdout.isatty():
+            raise InputError("a picture is not printed on a terminal: redirect stdout, or give a file with -o")
+    elif target.is_dir():
+        raise InputError(f"{target} is a folder: name a file in it")
+    elif target.exists() and not overwrite:
+        raise OutputExistsError(f"{target} exists already: choose another name with -o, or add --overwrite")
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Where a result goes, and how it is made."""
+
+    target: Path | None
+    asked: Rendering
+    quality: int
+    threads: int | None
+    overwrite: bool
+
+    @property
+    def path(self) -> Path:
+        assert self.target is not None  # only pictures go to stdout
+        return self.target
+
+
+def _write_picture(field: Field, task: _Task) -> str:
+    asked = task.asked
+    size, region = asked.pixels(field), asked.region(field)
+    if asked.frame is None:
+        pixels = field.render(size=size, crop=region, threads=task.threads)
+    else:
+        pixels = field.frame(asked.frame, size=size, crop=region, threads=task.threads)
+    write(
+        Picture(pixels),
+        task.target or sys.stdout.buffer,
+        format=None if task.target else "PNG",
+        quality=task.quality,
+        overwrite=task.overwrite,
+    )
+    return f"{pixels.shape[1]} x {pixels.shape[0]}"
+
+
+def _write_volume(field: Field, task: _Task) -> str:
+    import numpy as np
+
+    values = field.volume(task.asked.resolution or _RESOLUTION)
+    with replacing(task.path, overwrite=task.overwrite) as file:
+        np.save(file, values)
+    return " x ".join(str(side) for side in values.shape)
+
+
+_WRITERS: dict[Kind, Callable[[Field, _Task], str]] = {"picture": _write_picture, "volume": _write_volume}
