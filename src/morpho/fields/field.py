@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,17 @@ from numpy.typing import NDArray
 
 from morpho.artifacts import Card
 from morpho.errors import InputError
-from morpho.fields.arrays import NUMPY, torch_arrays
+from morpho.fields.arrays import torch_arrays
+from morpho.fields.decode import Decoder, Floats
 from morpho.fields.model import Model
 from morpho.fields.quantise import dequantise, integers, is_scale, quantise, widths
+from morpho.fields.raster import Pixels, render
 from morpho.fields.signal import Signal
 
 __all__ = ["Field"]
+
+#: Voxels along a side of a volume, at most: 4 GiB.
+_MOST_VOXELS = 1024
 
 
 class Field:
@@ -49,21 +54,112 @@ class Field:
         self.tensors = {name: np.asarray(tensors[name], np.float32) for name in self.shapes}
         self.scales = None if scales is None else {name: _checked(name, self.tensors, scales) for name in self.shapes}
 
-    def __call__(self, coordinates: Any) -> Any:
+    def __call__(self, coordinates: Any, *, threads: int | None = None) -> Any:
         """Return the values at coordinates ``(..., d)`` as ``(..., c)``, in the signal's own units, unclipped.
 
-        Arrays give arrays; torch tensors give torch tensors, differentiable in the coordinates.
-        """
-        flat = coordinates.reshape(-1, self.signal.dimensions)
-        if isinstance(coordinates, np.ndarray):
-            arrays = {name: value.astype(flat.dtype, copy=False) for name, value in self.tensors.items()}
-            values = self.model.apply(NUMPY, arrays, flat)
-        else:
-            import torch
+        Torch tensors give torch tensors, differentiable in the coordinates. Arrays give arrays, tile by tile: float32
+        ones at full speed, float64 ones with float64 weights.
 
-            tensors = {name: torch.from_numpy(value).to(flat) for name, value in self.tensors.items()}
-            values = self.model.apply(torch_arrays(), tensors, flat)
+        Args:
+            coordinates: within [-1, 1], in the order of the signal's axes.
+            threads: how many share an array's points; by default one per usable core.
+
+        Raises:
+            InputError: the points do not have the signal's number of dimensions.
+        """
+        if not coordinates.ndim or coordinates.shape[-1] != self.signal.dimensions:
+            what = f"(..., {self.signal.dimensions})"
+            raise InputError(f"the coordinates have the shape {tuple(coordinates.shape)}: this field needs {what}")
+        flat = coordinates.reshape(-1, self.signal.dimensions)
+        values = self._array(flat, threads) if isinstance(flat, np.ndarray) else self._tensor(flat)
         return self.signal.to_units(values).reshape(*coordinates.shape[:-1], self.signal.channels)
+
+    def render(
+        self,
+        size: tuple[int, int] | None = None,
+        crop: tuple[int, int, int, int] | None = None,
+        threads: int | None = None,
+    ) -> Pixels:
+        """Compute a picture's pixels: ``(H, W, C)``, uint8 or uint16; see `morpho.fields.raster.render`.
+
+        Args:
+            size: rows and columns of the whole; by default those of the original.
+            crop: top, left, height and width of the part to compute, in pixels of the whole.
+            threads: how many share the pixels; by default one per usable core.
+
+        Raises:
+            InputError: the field is no picture, or the size or the crop is impossible.
+        """
+        self._need("a picture", "image")
+        return render(self.signal, self._decoder, size, crop, threads=threads)
+
+    def frame(
+        self,
+        time: float,
+        size: tuple[int, int] | None = None,
+        crop: tuple[int, int, int, int] | None = None,
+        threads: int | None = None,
+    ) -> Pixels:
+        """Compute a frame of a video, as `render` does a picture.
+
+        Args:
+            time: the frame's number, counted from 0; 12.5 lies between two.
+            size: rows and columns of the whole; by default those of the original.
+            crop: top, left, height and width of the part to compute, in pixels of the whole.
+            threads: how many share the pixels; by default one per usable core.
+
+        Raises:
+            InputError: the field is no video, or the time, the size or the crop is impossible.
+        """
+        self._need("a video", "video")
+        return render(self.signal, self._decoder, size, crop, time=time, threads=threads)
+
+    def frames(self, size: tuple[int, int] | None = None, threads: int | None = None) -> Iterator[Pixels]:
+        """Compute the frames of a video one after the other.
+
+        Raises:
+            InputError: the field is no video, or the size is impossible.
+        """
+        self._need("a video", "video")
+        return (self.frame(time, size, threads=threads) for time in range(self.signal.shape[0]))
+
+    def volume(self, resolution: int = 256, threads: int | None = None) -> NDArray[np.float32]:
+        """Compute a shape's values on a grid that spans the cube from -1 to 1: ``(X, Y, Z)``, in the signal's units.
+
+        Raises:
+            InputError: the field is no shape, or the resolution is not 2 to 1024.
+        """
+        self._need("a shape", "sdf", "occupancy")
+        if not 2 <= resolution <= _MOST_VOXELS:
+            raise InputError(f"a volume with {resolution} voxels a side is impossible: choose 2 to {_MOST_VOXELS}")
+        x, y, z = (axis.astype(np.float32) for axis in self.signal.coordinates((resolution,) * 3))
+        out = np.empty((resolution,) * 3, np.float32)
+        plane = np.empty((resolution, resolution, 3), np.float32)
+        plane[..., 1], plane[..., 2] = y[:, None], z
+        for i in range(resolution):
+            plane[..., 0] = x[i]
+            out[i] = self(plane, threads=threads)[..., 0]
+        return out
+
+    def _need(self, what: str, *kinds: str) -> None:
+        if self.signal.kind not in kinds:
+            raise InputError(f"this field is of the kind {self.signal.kind!r}: {what} is needed here")
+
+    @property
+    def _decoder(self) -> Decoder:
+        return Decoder(self.model, self.tensors)
+
+    def _array(self, flat: NDArray[Any], threads: int | None) -> Floats:
+        if flat.dtype != np.float64:
+            return self._decoder(flat.astype(np.float32, copy=False), self.signal.channels, threads=threads)
+        tensors = {name: value.astype(np.float64) for name, value in self.tensors.items()}
+        return Decoder(self.model, tensors)(flat, self.signal.channels, threads=threads)
+
+    def _tensor(self, flat: Any) -> Any:
+        import torch
+
+        tensors = {name: torch.from_numpy(value).to(flat) for name, value in self.tensors.items()}
+        return self.model.apply(torch_arrays(), tensors, flat)
 
     def quantised(self, bits: int) -> Field:
         """Return the field with weights of few bits; itself, if they are such already.
