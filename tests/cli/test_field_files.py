@@ -53,7 +53,7 @@ def test_what_is_of_no_kind_is_told_what_there_is(name: str) -> None:
 
 
 def test_a_field_is_not_fitted_again() -> None:
-    with pytest.raises(InputError, match="x.field is a field already: `morpho render` decodes it"):
+    with pytest.raises(InputError, match=r"x\.field is a field already: `morpho render` decodes it"):
         kind_of(Path("x.field"))
 
 

@@ -36,6 +36,7 @@ VERBS = (
     Verb("upscale", "morpho.cli.upscale:upscale", "Make pictures larger by lookup tables."),
     Verb("enhance", "morpho.cli.enhance:enhance", "Retouch photographs by lookup tables."),
     Verb("fit", "morpho.cli.fit:fit", "Store pictures, videos and shapes as small neural fields."),
+    Verb("render", "morpho.cli.render:render", "Decode a field to a picture, video or mesh, at any size."),
     Verb("compress", "morpho.cli.compress:compress", "Replace a network's layers by butterflies: few parameters."),
     Verb("lut apply", "morpho.cli.lut:apply", "Apply a .cube file or Hald picture to pictures."),
     Verb("lut info", "morpho.cli.lut_info:info", "Say what a table does to colours, and what is wrong with it."),
@@ -72,9 +73,11 @@ VERBS = (
         "Measure PSNR, SSIM and CIEDE2000 on retouched pairs.",
     ),
     Verb("eval butterfly", "morpho.cli.eval_butterfly:eval_butterfly", "Measure the accuracy of compressed networks."),
+    Verb("eval fields", "morpho.cli.eval_fields:eval_fields", "Measure a field against its original."),
     Verb("bench upscale", "morpho.cli.bench_upscale:bench_upscale", "Time upscaling beside other ways."),
     Verb("bench enhance", "morpho.cli.bench_enhance:bench_enhance", "Time retouching, step by step and as a whole."),
     Verb("bench butterfly", "morpho.cli.bench_butterfly:bench_butterfly", "Time butterfly layers beside dense ones."),
+    Verb("bench fields", "morpho.cli.bench_fields:bench_fields", "Fit every model of fields to a picture of yours."),
 )
 
 #: The first words of two-word verbs.

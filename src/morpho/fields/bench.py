@@ -9,10 +9,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from morpho.fields.defaults import model_for
 from morpho.fields.field import Field
+from morpho.fields.model import Model
 from morpho.fields.recipe import Recipe
-from morpho.fields.registry import build
 from morpho.fields.signal import Signal
 from morpho.fields.targets import GridTarget
 from morpho.fields.train import fit
@@ -39,9 +38,8 @@ class Row:
 def compare(
     signal: Signal,
     samples: NDArray[Any],
-    models: Sequence[str],
+    models: Sequence[Model],
     *,
-    parameters: int,
     steps: int,
     batch: int = 8192,
     seeds: Sequence[int] = (0,),
@@ -52,8 +50,7 @@ def compare(
     Args:
         signal: what the picture is.
         samples: ``(H, W, C)``.
-        models: their names.
-        parameters: of each, at most.
+        models: of equal size, see `morpho.fields.defaults.model_for`.
         steps: of each.
         batch: points per step.
         seeds: of weights and draws.
@@ -63,9 +60,8 @@ def compare(
         A row as soon as it is known.
     """
     target = GridTarget(signal, samples)
-    chosen = [model_for(build(name), signal, parameters) for name in models]
     for seed in seeds:
-        for model in chosen:
+        for model in models:
             recipe = Recipe(model=model, steps=steps, batch=batch, seed=seed)
             field = fit(target, recipe, device=device)
             yield Row(
