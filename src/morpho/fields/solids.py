@@ -137,7 +137,7 @@ class PointTarget(Target):
 
     def fingerprint(self) -> int:
         """Return the CRC-32 of coordinates and values."""
-        return zlib.crc32(self._values.cpu().numpy(), zlib.crc32(self._coordinates.cpu().numpy()))
+        return zlib.crc32(self._values.cpu().numpy().data, zlib.crc32(self._coordinates.cpu().numpy().data))
 
     def at(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return coordinates ``(N, d)`` and values ``(N, c)`` of the points at ``index``."""

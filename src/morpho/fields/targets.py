@@ -126,7 +126,7 @@ class GridTarget(Target):
 
     def fingerprint(self) -> int:
         """Return the CRC-32 of the samples."""
-        return zlib.crc32(self._values.cpu().numpy())
+        return zlib.crc32(self._values.cpu().numpy().data)
 
     def at(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return coordinates ``(N, d)`` and values ``(N, c)`` of the samples at ``index`` of the flat array."""
