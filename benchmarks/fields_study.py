@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -26,8 +26,10 @@ from morpho.fields.train import Progress
 from morpho.fields.train import fit as fit_field
 from morpho.images import imresize, read
 
-__all__ = ["Outcome", "Study", "best_trial", "interval", "kodak", "picture_target", "sized"]
+__all__ = ["Outcome", "Study", "interval", "kodak", "picture_target", "sized"]
 
+#: What else is measured on a field.
+Further: TypeAlias = Callable[[Field], dict[str, float]]
 #: Two-sided 95 % quantiles of Student's t by degrees of freedom.
 _T95 = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26, 10: 2.23, 11: 2.20}
 
@@ -69,12 +71,21 @@ class Study:
         self.folder = ROOT / "runs" / "fields" / name
         self.folder.mkdir(parents=True, exist_ok=True)
 
-    def run(self, name: str, target: Target, recipe: Recipe) -> Outcome:
-        """Fit, or read what an earlier run of the same name came to."""
+    def run(self, name: str, target: Target, recipe: Recipe, further: Further | None = None) -> Outcome:
+        """Fit, or read what an earlier run of the same name came to.
+
+        Args:
+            name: of the fit.
+            target: what is fitted.
+            recipe: how.
+            further: measures more numbers on the field.
+        """
         path = self.folder / f"{name}.json"
         if path.exists():
             return Outcome(**json.loads(path.read_text()))
-        outcome, _ = self.fit(target, recipe)
+        outcome, field = self.fit(target, recipe)
+        if further is not None:
+            outcome.numbers.update(further(field))
         path.write_text(json.dumps(asdict(outcome)))
         note(f"{self.folder.name}/{name}: {outcome.numbers} in {outcome.seconds:.0f} s")
         return outcome
@@ -115,19 +126,6 @@ def picture_target(pixels: NDArray[np.uint8]) -> GridTarget:
 def sized(model: Model, parameters: int, target: Target) -> Model:
     """A model with so many parameters for this target."""
     return matched(model, parameters, target.signal.dimensions, target.signal.channels)
-
-
-def best_trial(
-    study: Study, name: str, target: Target, trials: Iterable[tuple[Model, float]], recipe: Recipe
-) -> tuple[Model, float]:
-    """Fit once with each model and learning rate, and return those of the best."""
-    best: tuple[float, Model, float] | None = None
-    for number, (model, rate) in enumerate(trials):
-        outcome = study.run(f"{name}-{number}", target, replace(recipe, model=model, learning_rate=rate))
-        if math.isfinite(outcome.psnr) and (best is None or outcome.psnr > best[0]):
-            best = (outcome.psnr, model, rate)
-    assert best is not None
-    return best[1], best[2]
 
 
 def interval(values: Sequence[float]) -> float:

@@ -1,0 +1,274 @@
+"""What a picture's field is worth beside its pixels: between them, per byte, and by the clock."""
+
+from __future__ import annotations
+
+import io
+import statistics
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.fields_study import Study, astronaut, kodak, picture_target, sized
+from morpho.artifacts import Card
+from morpho.fields.field import Field
+from morpho.fields.files import load, save
+from morpho.fields.grids import Grid
+from morpho.fields.model import Model, Scone
+from morpho.fields.peers import Siren
+from morpho.fields.plus import SconePlus
+from morpho.fields.recipe import Recipe
+from morpho.fields.registry import build, for_signal
+from morpho.fields.signal import Signal
+from morpho.images import psnr
+from morpho.machine import cores
+from morpho.records import Cell, Record, Stopwatch
+
+__all__ = ["between", "decode", "rate", "time_to_40"]
+
+#: COIN's mean over all 24 pictures of Kodak's, bits per pixel and PSNR (Dupont et al., 2021), and JPEG's there.
+_COIN = [(0.074, 23.20), (0.160, 24.64), (0.307, 26.41), (0.611, 28.41), (1.209, 30.64)]
+_GOAL = 40.0
+
+
+def time_to_40(seeds: tuple[int, ...] = (0, 1, 2)) -> list[Record]:
+    """Seconds of training until a 256 x 256 photo has 40 dB, on all cores."""
+    import torch
+
+    torch.set_num_threads(cores())
+    watch, target, rows = Stopwatch(), picture_target(astronaut()), []
+    for name, model, rate in _racers():
+        model = sized(model, 120_000, target)
+        done = [
+            Study.fit(target, Recipe(model=model, learning_rate=rate, psnr=_GOAL, steps=3000, seed=s))[0] for s in seeds
+        ]
+        took = sorted(outcome.seconds for outcome in done)
+        reached = sum(outcome.psnr >= _GOAL for outcome in done)
+        steps = statistics.median(outcome.numbers["steps"] for outcome in done)
+        row: list[Cell] = [name, done[0].parameters, f"{reached} of {len(seeds)}", int(steps)]
+        rows.append([*row, *(round(value, 1) for value in (took[len(took) // 2], took[0], took[-1]))])
+    return [
+        Record(
+            name="fields-time",
+            title="Seconds to 40 dB on a 256 x 256 photo",
+            command="python -m benchmarks.fields time",
+            protocol="The left of scikit-image's astronaut (rows 0-255, columns 120-375), at most 120,000 "
+            f"parameters, 8,192 pixels per step, {cores()} cores, nothing else on the machine; the fit "
+            "ends when the kept weights have 40 dB on all pixels; at most 3,000 steps. Rates and "
+            "frequencies as the models have them for this size.",
+            columns=["model", "parameters", "reached", "steps", "median s", "fastest s", "slowest s"],
+            rows=rows,
+            n=len(seeds),
+            seeds=list(seeds),
+            wall_seconds=watch.seconds,
+        )
+    ]
+
+
+def _racers() -> list[tuple[str, Model, float | None]]:
+    """Models with the frequencies of their best trials, and rates that suit their width here."""
+    return [
+        ("scone+", SconePlus(), None),
+        ("scone", Scone(), None),
+        ("siren, first omega 90", Siren(first_omega=90.0), None),
+        ("finer", build("finer"), None),
+        ("hash-grid", build("hash-grid"), None),
+    ]
+
+
+def between() -> list[Record]:
+    """Fit every second pixel, render all, score all: beside bilinear and bicubic."""
+    watch, study = Stopwatch(), Study("between")
+    rows: list[list[Cell]] = []
+    for number in (1, 3, 5):
+        pixels = kodak(number)
+        target = picture_target(np.ascontiguousarray(pixels[::2, ::2]))
+        shape, values = target.signal.shape, pixels[::2, ::2].astype(np.float32) / 127.5 - 1
+        for name, kind in (("bilinear", "linear"), ("bicubic", "cubic")):
+            grid = Grid(nodes=values.shape[0] * values.shape[1], aspect=tuple(map(float, shape)), interpolation=kind)
+            assert grid.counts(2) == shape
+            drawn = Field(target.signal, grid, {"nodes": values.reshape(-1, 3)}, _card())
+            rows.append([f"kodim{number:02d}", name, grid.parameters(2, 3), None, round(_all_pixels(drawn, pixels), 2)])
+        for name, model, share in _between_models(shape):
+            recipe = Recipe(model=sized(model, 98_304, target), steps=1000, between=share, interpolation="cubic")
+            done = study.run(f"{name}-{number}", target, recipe, partial(_between_numbers, pixels))
+            rows.append(
+                [f"kodim{number:02d}", name, done.parameters, round(done.psnr, 2), round(done.numbers["all"], 2)]
+            )
+    return [
+        Record(
+            name="fields-between",
+            title="Between the pixels: every second pixel is fitted, all are scored; PSNR in dB",
+            command="python -m benchmarks.fields between",
+            protocol="Kodak at half size, of which rows and columns 0, 2, 4, ... are fitted in 1,000 steps; "
+            "the field is then asked at every pixel of the whole. Bilinear and bicubic (Keys, a = "
+            "-1/2) interpolate the same pixels.",
+            columns=["picture", "way", "parameters", "fitted pixels", "all pixels"],
+            rows=rows,
+            n=3,
+            seeds=[0],
+            wall_seconds=watch.seconds,
+            notes="'auto': frequencies from the resolution. 'between 0.5': half of the points of each step "
+            "lie between the pixels and are to have cubically interpolated values there.",
+        )
+    ]
+
+
+def _between_models(shape: tuple[int, ...]) -> list[tuple[str, Model, float]]:
+    auto = for_signal(SconePlus(), shape, 3)
+    return [
+        ("scone", Scone(), 0.0),
+        ("scone+", SconePlus(), 0.0),
+        ("scone+, auto", auto, 0.0),
+        ("scone+, auto, between 0.5", auto, 0.5),
+        ("siren, first omega 30", Siren(), 0.0),
+    ]
+
+
+def _between_numbers(pixels: NDArray[np.uint8], field: Field) -> dict[str, float]:
+    return {"all": _all_pixels(field, pixels)}
+
+
+def _all_pixels(field: Field, pixels: NDArray[np.uint8]) -> float:
+    """PSNR of a field of every second pixel on all of them; the last ones repeat their neighbours."""
+    axes = []
+    for size, own in zip(pixels.shape[:2], field.signal.shape, strict=True):
+        axes.append(-1 + 2 * np.minimum(np.arange(size) / 2, own - 1) / (own - 1))
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
+    drawn = np.concatenate([field(part) for part in np.array_split(points, 16)])
+    return psnr(np.clip(drawn, 0, 1).reshape(pixels.shape), pixels / 255, peak=1.0)
+
+
+def rate() -> list[Record]:
+    """Bits per pixel and PSNR of saved files, beside JPEG on the same pictures and COIN as published."""
+    watch, study = Stopwatch(), Study("rate")
+    rows: list[list[Cell]] = []
+    for parameters in (9_000, 18_000, 36_000):
+        mine = [_coded(study, number, parameters) for number in _RATED]
+        rows += mine
+        means = [statistics.mean(row[i] for row in mine) for i in range(2, 8)]  # type: ignore[misc]
+        rows.append(["mean", mine[0][1], *(round(value, 3 if i == 0 else 2) for i, value in enumerate(means))])
+    return [
+        Record(
+            name="fields-rate",
+            title="Fields as files: bits per pixel and PSNR in dB",
+            command="python -m benchmarks.fields rate",
+            protocol="Kodak at full size; scone+ with 8 bits per weight, the last fifth of 2,000 steps of "
+            "8,192 pixels with rounded weights; all bytes of the file; PSNR of the 8-bit picture that "
+            "its reader renders. 'Float' is the same fit without rounding. JPEG (Pillow, 4:2:0, "
+            "optimised) between its two nearest qualities. COIN: the published means over all 24 "
+            "pictures of Kodak's, between its two nearest points, after 50,000 steps of all pixels.",
+            columns=[
+                "picture",
+                "parameters",
+                "bits per pixel",
+                "field",
+                "float",
+                "cost of 8 bits",
+                "JPEG",
+                "COIN, mean of 24",
+            ],
+            rows=rows,
+            n=len(_RATED),
+            seeds=[0],
+            wall_seconds=watch.seconds,
+        )
+    ]
+
+
+_RATED = (1, 3, 5)
+
+
+def _coded(study: Study, number: int, parameters: int) -> list[Cell]:
+    """A row: a picture at a number of weights."""
+    pixels = kodak(number, halve=False)
+    target = picture_target(pixels)
+    recipe = Recipe(model=sized(SconePlus(), parameters, target), steps=2000)
+    name = f"{parameters}-{number}"
+    coded = study.run(f"{name}-8", target, replace(recipe, bits=8), lambda field: _written(field, pixels))
+    plain = study.run(f"{name}-32", target, recipe)
+    bpp, read = coded.numbers["bpp"], coded.numbers["read"]
+    coin = float(np.interp(bpp, *zip(*_COIN, strict=True)))
+    numbers = (read, plain.psnr, plain.psnr - read, _jpeg_at(pixels, bpp), coin)
+    return [f"kodim{number:02d}", coded.parameters, round(bpp, 3), *(round(value, 2) for value in numbers)]
+
+
+def _written(field: Field, pixels: NDArray[np.uint8]) -> dict[str, float]:
+    """Bits per pixel of the file, and PSNR of what its reader renders, in whole numbers."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.field"
+        save(path, field)
+        size = path.stat().st_size
+        drawn = load(path).render()
+    return {"bpp": 8 * size / (pixels.shape[0] * pixels.shape[1]), "read": psnr(drawn, pixels)}
+
+
+def _jpeg_at(pixels: NDArray[np.uint8], bpp: float) -> float:
+    """JPEG's PSNR at a rate, interpolated between qualities; that of its lowest one below."""
+    from PIL import Image
+
+    points = []
+    for quality in (1, 3, 5, 8, 12, 16, 20, 25, 30, 40, 50, 60, 70, 80, 85, 90, 95):
+        stream = io.BytesIO()
+        Image.fromarray(pixels).save(stream, "JPEG", quality=quality, optimize=True)
+        drawn = np.asarray(Image.open(io.BytesIO(stream.getvalue())))
+        points.append((8 * len(stream.getvalue()) / (pixels.shape[0] * pixels.shape[1]), psnr(drawn, pixels)))
+    rates, scores = zip(*points, strict=True)
+    return float(np.interp(bpp, rates, scores))
+
+
+def decode() -> list[Record]:
+    """Seconds to render a 768 x 512 picture from a field of the published size, and the difference to torch."""
+    import torch
+
+    watch, rows = Stopwatch(), []
+    signal = Signal(kind="image", shape=(512, 768), channels=3, colour="rgb")
+    for name, model in (("scone", Scone()), ("scone+", SconePlus()), ("siren", Siren())):
+        weights = model.initial(2, 3, np.random.default_rng(0))
+        field = Field(signal, model, weights, _card())
+        field.render()  # compiles on first use
+        row: list[Cell] = [name, model.parameters(2, 3)]
+        for threads in (1, cores()):
+            row.append(round(min(_seconds(lambda: field.render(threads=threads)) for _ in range(3)), 3))  # noqa: B023
+        torch.set_num_threads(cores())
+        points = torch.from_numpy(
+            np.stack(np.meshgrid(*signal.coordinates(), indexing="ij"), -1).reshape(-1, 2)
+        ).float()
+        with torch.inference_mode():
+            row.append(round(min(_seconds(lambda: [field(part) for part in points.split(16384)]) for _ in range(3)), 3))  # noqa: B023
+        rows.append(row)
+    return [
+        Record(
+            name="fields-decode",
+            title="Rendering 768 x 512 pixels: seconds",
+            command="python -m benchmarks.fields decode",
+            protocol="Fields of the published size, random weights; the best of three after a first run, "
+            "nothing else on the machine. torch: the same model in blocks of 16,384 points on all "
+            "cores.",
+            columns=[
+                "model",
+                "parameters",
+                "morpho, one thread",
+                f"morpho, {cores()} threads",
+                f"torch, {cores()} threads",
+            ],
+            rows=rows,
+            n=3,
+            seeds=[],
+            wall_seconds=watch.seconds,
+        )
+    ]
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    watch = Stopwatch()
+    work()
+    return watch.seconds
+
+
+def _card() -> Card:
+    return Card(kind="field", name="drawn", version="1", licence="CC0-1.0")
