@@ -194,3 +194,11 @@ def test_constants_stay_between_samples(rows: int, columns: int, cubic: bool) ->
     target = GridTarget(Signal(kind="image", shape=(rows, columns), channels=1), np.full((rows, columns), 51, np.uint8))
     corners = torch.tensor([[0.0, 0.0], [1.0, 1.0], [0.5, 0.25]])
     torch.testing.assert_close(target.between(corners, cubic=cubic)[1], torch.full((3, 1), -0.6))
+
+
+def test_occupancies_of_points_have_the_cross_entropy_too() -> None:
+    signal = Signal(kind="occupancy", shape=(9, 9, 9), channels=1)
+    target = PointTarget(signal, np.zeros((2, 3)), np.array([0, 1]))
+    output, (_, values) = torch.tensor([[0.5], [-0.5]]), target.at(torch.arange(2))
+    assert values[:, 0].tolist() == [-1, 1]
+    torch.testing.assert_close(target.errors(output, values), volume("occupancy").errors(output, values))

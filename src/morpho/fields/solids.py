@@ -67,9 +67,7 @@ class VolumeTarget(GridTarget):
 
     def errors(self, output: Tensor, values: Tensor) -> Tensor:
         """Return the cross entropy, or the squares of differences of distances, of each sample."""
-        if self.signal.kind == "occupancy":
-            return functional.softplus(-_SURE * output * values).mean(1)
-        return super().errors(output, values)
+        return _errors(self.signal, output, values)
 
     def score(self, function: Function) -> dict[str, float]:
         """Measure the intersection over union, from 0 to 1, over the voxels, or four million of them."""
@@ -97,8 +95,14 @@ def _surface(samples: NDArray[Any], signal: Signal) -> NDArray[np.int64]:
     return np.flatnonzero(near)
 
 
+def _errors(signal: Signal, output: Tensor, values: Tensor) -> Tensor:
+    if signal.kind == "occupancy":
+        return functional.softplus(-_SURE * output * values).mean(1)
+    return (output - values).square().mean(1)
+
+
 class PointTarget(Target):
-    """Points with values, such as signed distances around a surface.
+    """Points with values, such as signed distances around a surface; the loss is that of `VolumeTarget`.
 
     Args:
         signal: what they are of.
@@ -142,6 +146,10 @@ class PointTarget(Target):
     def at(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return coordinates ``(N, d)`` and values ``(N, c)`` of the points at ``index``."""
         return self._coordinates.index_select(0, index), self._values.index_select(0, index)
+
+    def errors(self, output: Tensor, values: Tensor) -> Tensor:
+        """Return the cross entropy, or the squares of differences of distances, of each sample."""
+        return _errors(self.signal, output, values)
 
     def score(self, function: Function) -> dict[str, float]:
         """Measure with what was given; else the mean absolute error of the values, in the signal's own units."""
