@@ -238,8 +238,9 @@ def _neighbours(
         x, y, z = (
             place[:, -side, None] if k == axis else place for k, place in enumerate(places[kept].transpose(1, 0, 2))
         )
-        face = above[x[:, :, None, None], y[:, None, :, None], z[:, None, None, :]].reshape(len(x), -1)
-        wanted[tuple(beside[kept][face.any(1) & ~face.all(1)].T)] = True
+        face = above[x[:, :, None, None], y[:, None, :, None], z[:, None, None, :]]
+        crossed = face.any((1, 2, 3)) & ~face.all((1, 2, 3))
+        wanted[tuple(beside[kept][crossed].T)] = True
     return wanted
 
 
