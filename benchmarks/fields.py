@@ -6,6 +6,8 @@
     python -m benchmarks.fields between      what a field draws between the pixels
     python -m benchmarks.fields rate         bits per pixel and PSNR of files, beside JPEG and COIN
     python -m benchmarks.fields decode       seconds to render a picture
+    python -m benchmarks.fields shapes       two volumes and a mesh: IoU and Chamfer distance
+    python -m benchmarks.fields video        a clip of 60 frames
 
 Fits go to runs/fields, and those that are done are not done again. The data are found under MORPHO_DATA (see
 CONTRIBUTING.md).
@@ -20,7 +22,7 @@ from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
-from benchmarks import fields_pictures
+from benchmarks import fields_pictures, fields_solids
 from benchmarks.fields_study import Outcome, Study, interval, kodak, picture_target, sized
 from benchmarks.places import write
 from morpho.fields.model import Model, Scone
@@ -80,22 +82,28 @@ def published(steps: int = 600) -> list[Record]:
     ]
 
 
-#: What is tried for each model on the picture for tuning: rates, the name of a hyper-parameter, its values.
-_TRIALS: dict[str, tuple[tuple[float, ...], str, tuple[Any, ...]]] = {
+#: What is tried for each model on the picture for tuning: every rate with every set of hyper-parameters.
+_TRIALS: dict[str, tuple[tuple[float, ...], list[dict[str, Any]]]] = {
     "scone+": (
         (1e-3, 2e-3, 3e-3),
-        "omegas",
-        ((100.0, 60.0, 40.0, 25.0, 15.0, 7.0), (60.0, 50.0, 40.0, 25.0, 15.0, 7.0)),
+        [{"omegas": (100.0, 60.0, 40.0, 25.0, 15.0, 7.0)}, {"omegas": (60.0, 50.0, 40.0, 25.0, 15.0, 7.0)}],
     ),
-    "scone": ((1e-3, 2e-3, 3e-3), "omegas", ((90.0, 60.0, 30.0, 10.0), (60.0, 40.0, 20.0, 7.0))),
-    "siren": ((1e-3, 2e-3, 3e-3, 5e-3), "first_omega", (60.0, 90.0)),
-    "finer": ((1e-3, 2e-3, 3e-3, 5e-3), "first_omega", (30.0, 60.0)),
-    "wire": ((1e-3, 2e-3, 5e-3), "first_omega", (20.0, 60.0)),
-    "gauss": ((1e-3, 2e-3, 5e-3), "first_scale", (10.0, 30.0)),
-    "fourier-features": ((1e-3, 3e-3, 1e-2), "sigma", (8.0, 16.0)),
-    "mfn": ((1e-3, 3e-3, 1e-2), "input_scale", (128.0, 256.0)),
-    "hash-grid": ((3e-3, 1e-2, 3e-2), "finest", (128, 256)),
-    "grid": ((3e-2, 1e-1, 3e-1), "interpolation", ("linear", "cubic")),
+    "scone": ((1e-3, 2e-3, 3e-3), [{"omegas": (90.0, 60.0, 30.0, 10.0)}, {"omegas": (60.0, 40.0, 20.0, 7.0)}]),
+    "siren": ((1e-3, 2e-3, 3e-3, 5e-3), [{"first_omega": 60.0}, {"first_omega": 90.0}]),
+    "finer": ((1e-3, 2e-3, 3e-3, 5e-3), [{"first_omega": 30.0}, {"first_omega": 60.0}]),
+    "wire": ((2e-3, 5e-3), [{"scale": 2.0}, {"scale": 5.0}, {"scale": 10.0}]),
+    "gauss": (
+        (1e-3, 3e-3),
+        [
+            {"first_scale": 10.0, "scale": 3.0},
+            {"first_scale": 10.0, "scale": 10.0},
+            {"first_scale": 30.0, "scale": 10.0},
+        ],
+    ),
+    "fourier-features": ((1e-3, 3e-3, 1e-2), [{"sigma": 8.0}, {"sigma": 16.0}]),
+    "mfn": ((1e-3, 3e-3, 1e-2), [{"input_scale": 128.0}, {"input_scale": 256.0}]),
+    "hash-grid": ((3e-3, 1e-2, 3e-2), [{"finest": 128}, {"finest": 256}]),
+    "grid": ((3e-2, 1e-1, 3e-1), [{"interpolation": "linear"}, {"interpolation": "cubic"}]),
 }
 #: Values of a half-size picture over parameters: as many as a full picture has for 196,608.
 _STARVED = 384 * 256 * 3 // 6
@@ -117,13 +125,12 @@ def tuned(steps: int = 600) -> list[Record]:
     for name, outcomes in sorted(found.items(), key=lambda item: -statistics.mean(o.psnr for o in item[1])):
         values, (model, rate) = [outcome.psnr for outcome in outcomes], chosen[name]
         ahead = [a - b for a, b in zip(ours, values, strict=True)]
-        option = _TRIALS[name][1]
         rows.append(
             [
                 name,
                 outcomes[0].parameters,
                 rate,
-                f"{option} {_short(getattr(model, option))}",
+                "; ".join(f"{option} {_short(getattr(model, option))}" for option in _TRIALS[name][1][0]),
                 *(
                     round(statistics.mean(o.psnr for o in outcomes[i :: len(PICTURES)]), 2)
                     for i in range(len(PICTURES))
@@ -166,11 +173,11 @@ def tuned(steps: int = 600) -> list[Record]:
 
 def _chosen(study: Study, name: str, target: GridTarget, steps: int) -> tuple[Model, float]:
     """The hyper-parameter and the rate of a model that were best on the picture for tuning."""
-    rates, option, values = _TRIALS[name]
+    rates, sets = _TRIALS[name]
     trials = {}
-    for value, rate in product(values, rates):
-        model = sized(build(name, **{option: value}), _STARVED, target)
-        label = f"trial-{name}-{_short(value).replace(', ', '_')}-{rate:g}"
+    for options, rate in product(sets, rates):
+        model = sized(build(name, **options), _STARVED, target)
+        label = f"trial-{name}-{'_'.join(_short(value) for value in options.values())}-{rate:g}".replace(", ", "_")
         outcome = study.run(label, target, Recipe(model=model, learning_rate=rate, steps=steps, seed=9))
         trials[outcome.psnr] = model, rate
     return trials[max(trials)]
@@ -187,6 +194,8 @@ _WHAT: dict[str, Callable[[], list[Record]]] = {
     "between": fields_pictures.between,
     "rate": fields_pictures.rate,
     "decode": fields_pictures.decode,
+    "shapes": fields_solids.shapes,
+    "video": fields_solids.video,
 }
 
 
