@@ -80,14 +80,16 @@ def test_even_samples_beat_random_ones(plain: Field) -> None:
     assert plain.card.numbers["psnr"] > random.card.numbers["psnr"]
 
 
-def test_whole_pictures_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("bits", [32, 8])
+def test_whole_pictures_in_blocks(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The gradients of blocks add up to those of the whole: one step leads to the same weights."""
-    recipe = replace(QUICK, steps=3, batch=0, clip=0.0)
+    recipe = replace(QUICK, steps=3, batch=0, clip=0.0, bits=bits, finetune=1.0)
     whole = fit(target(), recipe, device="cpu")
     monkeypatch.setattr(train, "BLOCK", 1000)
     blocks = fit(target(), recipe, device="cpu")
     for name, tensor in whole.tensors.items():
-        np.testing.assert_allclose(blocks.tensors[name], tensor, atol=2e-5)
+        step = 0.0 if whole.scales is None else whole.scales[name]  # a rounding may fall to the other side
+        np.testing.assert_allclose(blocks.tensors[name], tensor, atol=2e-5 + step)
 
 
 def test_the_published_recipe() -> None:

@@ -25,6 +25,7 @@ from morpho.fields.sampling import Sampler, generator
 from morpho.fields.targets import BLOCK, Function, Target
 from morpho.machine import current_commit
 from morpho.training import Processes, Rules, Run, choose_device
+from morpho.training.run import ENDLESS
 
 __all__ = ["Progress", "Recipe", "fit"]
 
@@ -90,8 +91,6 @@ class _Plan:
 
 #: Seconds between checkpoints.
 _PAUSE = 30.0
-#: No fit has more steps, however long it may last.
-_MOST_STEPS = 2**31
 #: Purposes of random draws, beside those of the sampler.
 _PLACES = 3
 #: The decay per step of the running mean, where a goal ends the fit.
@@ -142,7 +141,7 @@ class _Fit:
             if self.ended or self.run.step == self.recipe.steps or time.monotonic() - self.saved > _PAUSE:
                 self.run.keep(self.run.step, {self.target.live_name: round(progress.score, 6)})
                 self.saved = time.monotonic()
-            return f"fit {progress.score:.2f} dB" if self.target.live_name == "psnr" else f"fit {progress.score:.2g}"
+            return _label(progress, self.recipe, self.target)
 
         if not self.ended and self._part < 1:
             self.run.go("fit", self._advance, evaluate, every)
@@ -265,9 +264,15 @@ class _Fit:
             self.rounding.load_state_dict(state["rounding"])
 
 
+def _label(progress: Progress, recipe: Recipe, target: Target) -> str:
+    """What the progress bar says."""
+    score = f"{progress.score:.2f} dB" if target.live_name == "psnr" else f"loss {progress.score:.2g}"
+    return f"fit {score}" + (f" {progress.seconds:.0f} of {recipe.seconds:g} s" if recipe.seconds else "")
+
+
 def _plan(target: Target, recipe: Recipe) -> _Plan:
     return _Plan(
-        steps=_MOST_STEPS if recipe.seconds else recipe.steps,
+        steps=ENDLESS if recipe.seconds else recipe.steps,
         learning_rate=recipe.rate,
         average=recipe.average or (_AVERAGE if recipe.psnr else 0.0),
         recipe=recipe.to_json(),

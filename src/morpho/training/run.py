@@ -19,10 +19,13 @@ from morpho.errors import ArtifactError
 from morpho.training.distributed import Processes
 from morpho.training.rules import Rules, parameter_groups
 
-__all__ = ["Plan", "Run", "last_numbers", "load_weights"]
+__all__ = ["ENDLESS", "Plan", "Run", "last_numbers", "load_weights"]
 
 Model = TypeVar("Model", bound=nn.Module)
 
+
+#: The steps of a plan of which nobody knows how many there will be.
+ENDLESS = 2**31
 
 #: What a checkpoint holds.
 _STATE = {"recipe", "model", "mean", "optimizer", "step", "best", "best_state"}
@@ -120,7 +123,8 @@ class Run(Generic[Model]):
             evaluate: gets the mean loss of the last steps, and calls `keep`; what it returns is the new label.
             every: steps between evaluations.
         """
-        with progress(label, total=self._plan.steps if self.joined.first else None) as tick:
+        known = self.joined.first and self._plan.steps < ENDLESS
+        with progress(label, total=self._plan.steps if known else None) as tick:
             tick(self.step)
             while self.step < self._plan.steps and not self._ended:
                 stop = min(self.step + every, self._plan.steps)
