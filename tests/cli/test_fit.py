@@ -102,7 +102,7 @@ def test_wrong_options(words: list[str], message: str, capsys: Capture) -> None:
         (["a.png", "--parameters", "900", "--size", "9KB"], "--parameters and --size contradict each other"),
         (["a.png", "--bpp", "2", "--size", "9KB"], "--size and --bpp contradict each other"),
         (["a.png", "--frames", "0:5"], "--frames is for a video, and a.png is a picture: leave it out"),
-        (["a.png", "--scale", "0.5"], "--scale is for a video"),
+        (["a.png", "--scale", "0.5"], "--scale is for a video or volume"),
         (["a.png", "--as", "sdf"], "--as is for a mesh or volume"),
         (["a.mp4", "--keep-profile"], "--keep-profile is for a picture, and a.mp4 is a video"),
         (["a.ply", "--bpp", "1"], "--bpp is for a picture or video or volume"),

@@ -6,13 +6,10 @@ import json as jsonlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from statistics import mean
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 from cyclopts import Parameter
 from cyclopts.validators import Number
-from numpy.typing import NDArray
 
 from morpho.cli.field_files import frame_range
 from morpho.cli.fit import Original
@@ -20,19 +17,25 @@ from morpho.cli.options import whole
 from morpho.cli.originals import Opened, open_original
 from morpho.console import format_bytes, print_table
 from morpho.errors import InputError, OutputExistsError
+from morpho.fields.evaluate import scores
 from morpho.fields.files import load
-from morpho.images import Picture, format_of, psnr, ssim, write
+from morpho.images import Picture, format_of, write
 
 if TYPE_CHECKING:
     from morpho.fields.field import Field
 
 __all__ = ["eval_fields"]
 
+_SHAPES = (
+    "IoU of the insides at the points of a grid over the cube; Chamfer: the mean distance from each surface's vertices "
+    "to the other's, both ways, added up, in units of the cube's side"
+)
 _PROTOCOLS = {
-    "image": "PSNR over all channels of the decoded integers, and the mean over channels of SSIM (11x11 Gaussian)",
-    "video": "the mean over frames of PSNR and SSIM, each as of a picture",
-    "sdf": "IoU of the inside",
-    "occupancy": "IoU",
+    "image": "PSNR of clipped, unrounded values over all channels; SSIM with scikit-image's defaults (uniform 7 x 7)",
+    "video": "mean and standard deviation over frames of PSNR of clipped, unrounded values over all channels, and of "
+    "SSIM with scikit-image's defaults (uniform 7 x 7)",
+    "sdf": _SHAPES,
+    "occupancy": _SHAPES,
 }
 
 
@@ -76,7 +79,7 @@ def eval_fields(
     opened = open_original(original, asked)
     _check_match(field, file, opened, original)
     facts = {"original": str(original), "field": str(file), "kind": kind, "model": field.model.name}
-    facts |= _cost(field, file) | _measure(field, opened, resolution)
+    facts |= _cost(field, file, opened) | _measure(field, opened, resolution)
     if errors is not None:
         _draw_errors(field, opened, errors, overwrite=overwrite)
     if stages is not None:
@@ -104,32 +107,36 @@ def _check_match(field: Field, file: Path, opened: Opened, original: Path) -> No
         raise InputError(f"{file} is of {told[0]}, and {original} of {told[1]}: give the original{remedy}")
 
 
-def _cost(field: Field, file: Path) -> dict[str, Any]:
+def _cost(field: Field, file: Path, opened: Opened) -> dict[str, Any]:
     """What the field takes: weights, bytes of its file, and bits per sample where it has samples."""
     size = file.stat().st_size
     count = sum(tensor.size for tensor in field.tensors.values())
     cost: dict[str, Any] = {"parameters": count, "bytes": size}
-    if field.signal.kind != "sdf":
+    if opened.samples is not None:
         cost["bits_per_sample"] = round(8 * size / field.signal.samples, 5)
     return cost
 
 
 def _measure(field: Field, opened: Opened, resolution: int) -> dict[str, Any]:
     """The numbers of the kind's protocol."""
-    if field.signal.kind == "image":
-        return _picture_scores(opened.grid, field.render())
-    raise NotImplementedError(resolution)
+    if field.signal.kind not in ("image", "video"):
+        return _shape_scores(field, opened, resolution)
+    found = dict(vars(scores(field, opened.grid)))
+    if found["frames"] == 1:
+        found = {name: found[name] for name in ("psnr", "ssim")}
+    return {name: round(value, 5) if math.isfinite(value) else None for name, value in found.items()}
 
 
-def _picture_scores(original: NDArray[Any], rendered: NDArray[Any]) -> dict[str, float | None]:
-    """PSNR in dB, None where the two are equal, and SSIM, None where the pictures are too small for it."""
-    peak = float(np.iinfo(original.dtype).max)
-    decibels = psnr(original, rendered, peak=peak)
-    scores: dict[str, float | None] = {"psnr": round(decibels, 4) if math.isfinite(decibels) else None, "ssim": None}
-    if min(original.shape[:2]) >= 11:
-        channels = range(original.shape[2])
-        scores["ssim"] = round(mean(ssim(original[..., c], rendered[..., c], peak=peak) for c in channels), 5)
-    return scores
+def _shape_scores(field: Field, opened: Opened, resolution: int) -> dict[str, Any]:
+    from morpho.fields.shape_scores import score_against
+    from morpho.fields.volumes import resampled
+
+    if opened.shape is not None:
+        found = score_against(field, opened.shape.inside, opened.shape.vertices, resolution=resolution)
+    else:
+        inside = opened.grid < 0 if opened.signal.kind == "sdf" else opened.grid
+        found = score_against(field, resampled(inside, resolution))
+    return {"resolution": found.resolution, "iou": round(found.iou, 6), "chamfer": round(found.chamfer, 7)}
 
 
 def _draw_errors(field: Field, opened: Opened, path: Path, *, overwrite: bool) -> None:

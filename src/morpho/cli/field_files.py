@@ -26,7 +26,7 @@ Kind: TypeAlias = Literal["picture", "video", "mesh", "volume"]
 _SUFFIXES: dict[Kind, tuple[str, ...]] = {
     "picture": tuple(_PICTURES),
     "video": (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v"),
-    "mesh": (".ply", ".obj", ".stl", ".off"),
+    "mesh": (".ply", ".obj", ".stl", ".off", ".glb"),
     "volume": (".npy", ".npz", ".mat", ".mat.zip"),
 }
 _BYTES = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "KI": 1024, "MI": 1024**2, "GI": 1024**3}

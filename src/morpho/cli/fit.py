@@ -91,7 +91,7 @@ class Original:
         form: Of a mesh or volume: sdf (signed distances) or occupancy (1 inside). Default: sdf for a mesh, occupancy
             for a volume.
         frames: Of a video: a range such as 0:60, or 0:250:5 for every fifth frame.
-        scale: Of a video: its size, such as 0.5.
+        scale: Of a video or volume: its size, such as 0.5.
         keep_profile: Of a picture: take the values as they are; by default a colour profile is converted to sRGB.
         recursive: Take all pictures in folders, however deep.
     """
@@ -172,7 +172,7 @@ def _check(job: Job, original: Original, budget: Budget) -> None:
     name = job.source or "-"
     for option, given, kinds in (
         ("--frames", original.frames, ("video",)),
-        ("--scale", original.scale, ("video",)),
+        ("--scale", original.scale, ("video", "volume")),
         ("--as", original.form, ("mesh", "volume")),
         ("--keep-profile", original.keep_profile, ("picture",)),
         ("--bpp", budget.bpp, ("picture", "video", "volume")),

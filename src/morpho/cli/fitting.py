@@ -45,6 +45,7 @@ class Outcome:
     status: str = "done"
     kind: str | None = None
     shape: tuple[int, ...] | None = None
+    triangles: int | None = None
     model: str | None = None
     parameters: int | None = None
     bytes: int | None = None
@@ -56,13 +57,21 @@ class Outcome:
     def line(self) -> str:
         """One line for a person."""
         text = f"{printable(self.input)} -> {printable(self.output)}"
-        if self.shape is None or self.numbers is None or self.bytes is None:
+        if self.numbers is None or self.bytes is None:
             return f"{text}  {self.status}"
         rate = "" if self.bits_per_sample is None else f"  {self.bits_per_sample:.3g} bits/{_sample(self.kind)}"
         return (
-            f"{text}  {_size(self.kind, self.shape)}  {_scores(self.numbers)}  {self.model}: "
+            f"{text}  {self._size()}  {_scores(self.numbers)}  {self.model}: "
             f"{self.parameters:,} parameters, {format_bytes(self.bytes)}{rate}  {format_seconds(self.seconds)}"
         )
+
+    def _size(self) -> str:
+        """The original's size in the order that people use: width first, frames last."""
+        if self.shape is None:
+            return f"{self.triangles:,} triangles"
+        if self.kind == "video":
+            return f"{self.shape[2]} x {self.shape[1]} x {self.shape[0]} frames"
+        return " x ".join(str(side) for side in (reversed(self.shape) if self.kind == "image" else self.shape))
 
 
 class Fitter:
@@ -113,7 +122,7 @@ class Fitter:
         start = perf_counter()
         try:
             _check_target(target, overwrite=self._overwrite)
-            opened = open_original(job.source, self._original)
+            opened = open_original(job.source, self._original, seed=self._training.seed)
             if not quiet:
                 for text in opened.notes:
                     note(f"{name}: {text}")
@@ -143,11 +152,12 @@ class Fitter:
             input=name,
             output=str(target),
             kind=signal.kind,
-            shape=signal.shape,
+            shape=None if opened.shape is not None else signal.shape,
+            triangles=None if opened.shape is None else len(opened.shape.faces),
             model=model.name,
             parameters=count,
             bytes=size,
-            bits_per_sample=None if signal.kind == "sdf" else round(8 * size / signal.samples, 5),
+            bits_per_sample=None if opened.samples is None else round(8 * size / signal.samples, 5),
             numbers=dict(field.card.numbers),
         )
 
@@ -220,15 +230,8 @@ def _check_target(target: Path, *, overwrite: bool) -> None:
         raise OutputExistsError(f"{target} exists already: choose another name with -o, or add --overwrite")
 
 
-def _size(kind: str | None, shape: tuple[int, ...]) -> str:
-    """A signal's size in the order that people use: width first, frames last."""
-    if kind == "video":
-        return f"{shape[2]} x {shape[1]} x {shape[0]} frames"
-    return " x ".join(str(side) for side in (reversed(shape) if kind == "image" else shape))
-
-
 def _sample(kind: str | None) -> str:
-    return "voxel" if kind == "occupancy" else "pixel"
+    return "pixel" if kind in ("image", "video") else "voxel"
 
 
 def _scores(numbers: dict[str, float]) -> str:

@@ -1,0 +1,111 @@
+"""How good a field of a shape is: intersection over union of the insides, and the distance of the surfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from morpho.errors import InputError
+from morpho.fields.field import Field
+from morpho.fields.surface import chamfer, evaluate, iou, mesh_of
+
+__all__ = ["ShapeScores", "field_mesh", "score_against"]
+
+#: Points in [-1, 1]^3, ``(N, 3)``, to whether they are inside.
+Inside = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class ShapeScores:
+    """IoU from 0 to 1, and the Chamfer distance of `morpho.fields.surface.chamfer`, for a cube of side 1.
+
+    Attributes:
+        iou: of the insides, at every point of a grid over [-1, 1]^3.
+        chamfer: between the vertices of two surfaces: of the field by marching cubes on that grid, and of the original.
+        resolution: points along the grid's sides.
+    """
+
+    iou: float
+    chamfer: float
+    resolution: int
+
+
+def score_against(
+    field: Field,
+    inside: Inside | NDArray[np.bool_],
+    vertices: NDArray[Any] | None = None,
+    *,
+    resolution: int = 256,
+    threads: int | None = None,
+) -> ShapeScores:
+    """Score a field against its original.
+
+    Args:
+        field: of the kind ``sdf`` or ``occupancy``.
+        inside: tells of points whether they are inside; or the answers on the grid already.
+        vertices: of the original's surface in [-1, 1]^3; by default marching cubes find them on the grid of insides.
+        resolution: points along the grid's sides; of a grid that is given, its own.
+        threads: how many share the points.
+
+    Raises:
+        InputError: the field is no shape, or has no surface.
+        MissingExtraError: SciPy or scikit-image is not installed.
+    """
+    if isinstance(inside, np.ndarray):
+        resolution, truth = inside.shape[0], inside
+    else:
+        truth = _on_grid(inside, resolution)
+    if truth.shape != (resolution,) * 3:
+        raise InputError(f"insides on a grid of {truth.shape} are no cube: resample them")
+    values = field.volume(resolution, threads)
+    level, outward = _level(field)
+    found = values < level if outward == "up" else values > level
+    ours = mesh_of(values, level=level, outward=outward)[0]
+    theirs = mesh_of(truth.astype(np.float32), level=0.5, outward="down")[0] if vertices is None else vertices
+    return ShapeScores(iou(found, truth), chamfer(ours, theirs), resolution)
+
+
+def field_mesh(
+    field: Field, resolution: int = 256, *, exact: bool = False, threads: int | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return vertices, in the shape's own units, and faces of a field's surface, by marching cubes.
+
+    Args:
+        field: of the kind ``sdf`` or ``occupancy``.
+        resolution: points along the sides of the grid over [-1, 1]^3.
+        exact: evaluate every point; by default only those near the surface, which may miss parts that lie wholly
+            between the points of a grid four times coarser.
+        threads: how many share the points.
+
+    Raises:
+        InputError: the field is no shape, has no surface, or the resolution is out of range.
+        MissingExtraError: scikit-image is not installed.
+    """
+    level, outward = _level(field)
+    values = evaluate(lambda points: field(points, threads=threads), resolution, level=level, exact=exact)
+    return mesh_of(values, field.signal, level=level, outward=outward)
+
+
+def _level(field: Field) -> tuple[float, str]:
+    if field.signal.kind == "sdf":
+        return 0.0, "up"
+    if field.signal.kind == "occupancy":
+        return 0.5, "down"
+    raise InputError(f"this field is of the kind {field.signal.kind!r}: a shape is needed here")
+
+
+def _on_grid(inside: Inside, resolution: int) -> NDArray[np.bool_]:
+    """Ask plane by plane."""
+    axis = np.linspace(-1, 1, resolution)
+    plane = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+    points = np.empty((len(plane), 3))
+    points[:, 1:] = plane
+    grid = np.empty((resolution,) * 3, bool)
+    for i, x in enumerate(axis):
+        points[:, 0] = x
+        grid[i] = inside(points).reshape(resolution, resolution)
+    return grid

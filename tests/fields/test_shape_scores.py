@@ -1,0 +1,114 @@
+"""Scores of a field of a shape, against closed forms; and points around a mesh for its fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from morpho.errors import InputError
+from morpho.fields import meshes
+from morpho.fields.field import Field
+from morpho.fields.meshes import mesh_target
+from morpho.fields.shape_scores import field_mesh, score_against
+from morpho.fields.shapes import Shape
+from morpho.fields.signal import Signal
+from tests.cli.fields import new_field
+
+trimesh = pytest.importorskip("trimesh")
+RADIUS = 0.6
+
+
+class Ball:
+    """A field that is a ball, exactly; as a distance or an occupancy that falls off over a tenth."""
+
+    def __init__(self, kind: Any, radius: float = RADIUS, centre: float = 0.0) -> None:
+        reach = {"low": -0.5, "high": 0.5} if kind == "sdf" else {}
+        place: dict[str, Any] = {"origin": (10.0, 20.0, 30.0), "extent": (4.0, 4.0, 4.0)}
+        self.signal = Signal(kind=kind, shape=(64, 64, 64), channels=1, **reach, **place)
+        self.radius, self.centre = radius, centre
+
+    def __call__(self, points: NDArray[Any], *, threads: int | None = None) -> NDArray[Any]:
+        distance = np.linalg.norm(points - self.centre, axis=-1, keepdims=True) - self.radius
+        return distance if self.signal.kind == "sdf" else np.asarray(0.5 - distance / 0.2)
+
+    volume = Field.volume
+    _need = Field._need
+
+
+def ball(*given: Any, **changes: Any) -> Any:
+    return Ball(*given, **changes)
+
+
+def inside(points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.asarray(np.linalg.norm(points, axis=1) < RADIUS)
+
+
+@pytest.mark.parametrize("kind", ["sdf", "occupancy"])
+def test_an_exact_field_is_right_everywhere(kind: str) -> None:
+    vertices = trimesh.creation.icosphere(subdivisions=5, radius=RADIUS).vertices
+    found = score_against(ball(kind), inside, vertices, resolution=48)
+    assert (found.iou, found.resolution) == (1.0, 48)
+    assert found.chamfer < 0.012  # vertices of two samplings of one sphere are a fraction of their spacing apart
+
+
+@pytest.mark.parametrize("kind", ["sdf", "occupancy"])
+def test_scores_are_those_of_the_formulas(kind: str) -> None:
+    smaller, grid = ball(kind, radius=0.5), np.linspace(-1, 1, 80)
+    points = np.stack(np.meshgrid(grid, grid, grid, indexing="ij"), axis=-1)
+    truth = inside(points.reshape(-1, 3)).reshape(80, 80, 80)
+    found = score_against(smaller, truth)
+    assert found.resolution == 80
+    assert found.iou == pytest.approx((0.5 / 0.6) ** 3, abs=0.01)
+    assert found.chamfer == pytest.approx(2 * 0.1 / 2, rel=0.1)  # both ways 0.1 in a cube whose side is 2
+
+
+@pytest.mark.parametrize("kind", ["sdf", "occupancy"])
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_mesh_is_in_the_shape_s_own_units(kind: str, exact: bool) -> None:
+    vertices, faces = field_mesh(ball(kind, centre=0.1), 64, exact=exact)
+    mesh = trimesh.Trimesh(vertices, faces, process=False)
+    assert mesh.is_watertight
+    assert mesh.volume == pytest.approx(4 / 3 * np.pi * (2 * RADIUS) ** 3, rel=0.01)  # positive: facing outwards
+    np.testing.assert_allclose(mesh.center_mass, np.array([12, 22, 32]) + 0.2, atol=0.01)
+
+
+def test_what_is_no_shape_is_refused() -> None:
+    with pytest.raises(InputError, match="of the kind 'image': a shape is needed"):
+        field_mesh(new_field("image"))
+    with pytest.raises(InputError, match="no cube"):
+        score_against(ball("sdf"), np.zeros((4, 5, 6), bool))
+
+
+def test_points_around_a_mesh_have_its_distances(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meshes, "_MEASURED", 40)
+    pytest.importorskip("igl")
+    sphere = trimesh.creation.icosphere(subdivisions=4, radius=3.0)
+    shape = Shape.from_triangles(sphere.vertices, sphere.faces)
+    target = mesh_target(shape, "sdf", points=4000, truncate=0.1, seed=1)
+    points, values = target.at(torch.arange(target.count))
+    distance = np.linalg.norm(points.numpy(), axis=1) - 0.9
+    np.testing.assert_allclose(0.1 * values.numpy()[:, 0], np.clip(distance, -0.1, 0.1), atol=2e-3)
+    assert (np.abs(distance) < 0.05).mean() > 0.5
+    again, other = (mesh_target(shape, "sdf", points=4000, seed=seed).at(torch.arange(9))[0] for seed in (1, 2))
+    assert torch.equal(again, points[:9])
+    assert not torch.equal(other, again)
+    assert target.score(lambda x: (x.norm(dim=1, keepdim=True) - 0.9) / 0.1)["iou"] > 0.99
+    assert target.score(lambda x: (x.norm(dim=1, keepdim=True) - 0.8) / 0.1)["iou"] == pytest.approx(
+        (0.8 / 0.9) ** 3, abs=0.02
+    )
+
+
+def test_points_around_a_mesh_are_inside_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meshes, "_MEASURED", 40)
+    pytest.importorskip("igl")
+    sphere = trimesh.creation.icosphere(subdivisions=4, radius=3.0)
+    target = mesh_target(Shape.from_triangles(sphere.vertices, sphere.faces), "occupancy", points=2000)
+    points, values = target.at(torch.arange(target.count))
+    distance = np.linalg.norm(points.numpy(), axis=1) - 0.9
+    clear = np.abs(distance) > 3e-3
+    np.testing.assert_array_equal(values.numpy()[clear, 0], np.where(distance < 0, 1.0, -1.0)[clear])
+    assert target.score(lambda x: 0.9 - x.norm(dim=1, keepdim=True))["iou"] > 0.99
