@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from morpho.errors import InputError, require
+from morpho.errors import InputError, MorphoError, require
 from morpho.fields.signal import Signal
 
 __all__ = ["FILL", "SUFFIXES", "Shape", "read_shape"]
@@ -181,7 +181,7 @@ def read_shape(path: Path | str) -> Shape:
         # Formats such as STL repeat the vertices of each triangle.
         mesh.merge_vertices(merge_tex=True, merge_norm=True)
         vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)
-    except InputError:
+    except MorphoError:
         raise
     except Exception as error:  # trimesh's readers raise whatever damaged bytes lead them to
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]

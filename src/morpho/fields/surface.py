@@ -31,10 +31,11 @@ def evaluate(
 ) -> NDArray[np.float32]:
     """Evaluate a function on ``resolution**3`` points from -1 to 1, ends included, finely only near a level.
 
-    A coarse grid comes first. A cell of it whose corners lie on both sides of the level is evaluated at all points,
-    then the cells beside it until the level leaves through none of their sides; elsewhere the values are
-    interpolated between the corners, and only their side of the level has a meaning. Parts of the shape that lie
-    wholly between the points of the coarse grid are missed: ``exact`` evaluates every point.
+    A coarse grid comes first. A cell of it is evaluated at all points where the values at its corners, and how fast
+    they change there, let it be that the level lies in it; then the cells beside it until the level leaves through
+    none of their sides. Elsewhere the values are interpolated between the corners, and only their side of the level
+    has a meaning. Signed distances have few parts that are missed so; occupancies may lose those that lie wholly
+    between the points of the coarse grid: ``exact`` evaluates every point.
 
     Args:
         function: points to values.
@@ -58,7 +59,7 @@ def evaluate(
     grid = _interpolated(corners, knots, resolution)
     done, known = np.zeros((len(knots) - 1,) * 3, bool), np.zeros(grid.size, bool)
     known[index] = True
-    wanted = _dilated(_crossed(corners > level))
+    wanted = _suspected(corners - np.float32(level))
     while (cells := np.argwhere(wanted & ~done)).size:
         _refine(function, axis, grid, known, knots, cells)
         done |= wanted
@@ -180,26 +181,32 @@ def _interpolated(corners: NDArray[np.float32], knots: NDArray[Any], resolution:
     return np.ascontiguousarray(grid)
 
 
-def _crossed(above: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Tell of each cell whether its eight corners lie on both sides."""
+def _suspected(corners: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Tell of each cell whether the level 0 may lie in it.
+
+    Corners lie on both sides, or one of them is nearer to the level than the values change over a cell's side, so that
+    what is thinner than a cell is found too.
+    """
+    slope = np.zeros_like(corners)
+    for low, high in _pairs():
+        change = np.abs(corners[high] - corners[low])
+        slope[low] = np.maximum(slope[low], change)
+        slope[high] = np.maximum(slope[high], change)
+    near, above = np.abs(corners) <= slope, corners > 0
     every, some = above, above
-    for axis in range(3):
-        low, high = [slice(None)] * 3, [slice(None)] * 3
-        low[axis], high[axis] = slice(None, -1), slice(1, None)
-        every = every[tuple(low)] & every[tuple(high)]
-        some = some[tuple(low)] | some[tuple(high)]
-    return some & ~every
+    for low, high in _pairs():
+        near = near[low] | near[high]
+        every, some = every[low] & every[high], some[low] | some[high]
+    return near | (some & ~every)
 
 
-def _dilated(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Add the 26 neighbours of each cell: thin parts next to thick ones are found so."""
-    grown = cells
-    for axis in range(3):
-        padded = np.pad(grown, [(1, 1) if k == axis else (0, 0) for k in range(3)])
-        low, high = [slice(None)] * 3, [slice(None)] * 3
-        low[axis], high[axis] = slice(None, -2), slice(2, None)
-        grown = grown | padded[tuple(low)] | padded[tuple(high)]
-    return grown
+def _pairs() -> list[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+    """Slices of all samples but the last, and of all but the first, along each axis."""
+    every, low, high = slice(None), slice(None, -1), slice(1, None)
+    return [
+        (tuple(low if k == axis else every for k in range(3)), tuple(high if k == axis else every for k in range(3)))
+        for axis in range(3)
+    ]
 
 
 def _refine(

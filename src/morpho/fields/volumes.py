@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from morpho.errors import InputError, require
+from morpho.errors import InputError, MorphoError, require
 from morpho.fields.signal import Signal
 
 __all__ = ["SUFFIXES", "read_volume", "resampled", "tight", "volume_sdf", "volume_signal"]
@@ -48,7 +48,7 @@ def read_volume(path: Path | str, *, key: str | None = None, level: float | None
             return _occupied(_from_zip(path, None, ".mat", lambda content: _from_mat(content, path, key)), path, level)
         if name.endswith(".mat"):
             return _occupied(_from_mat(_content(path), path, key), path, level)
-    except InputError:
+    except MorphoError:
         raise
     except MemoryError as error:
         raise InputError(f"{path} does not fit into memory: give a smaller volume") from error

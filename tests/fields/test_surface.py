@@ -1,0 +1,114 @@
+"""Surfaces of functions with closed forms: places, orientation, files, and the distance between shapes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from morpho.errors import InputError, OutputExistsError
+from morpho.fields import surface
+from morpho.fields.signal import Signal
+
+pytest.importorskip("skimage")
+
+CENTRE = np.array([0.1, -0.05, 0.2])
+
+
+def ball(points: NDArray[Any]) -> NDArray[Any]:
+    """The signed distance to a ball of the radius 0.6, off the centre so that half a voxel shows."""
+    distance: NDArray[Any] = np.linalg.norm(points - CENTRE, axis=1) - 0.6
+    return distance
+
+
+def ring(points: NDArray[Any]) -> NDArray[Any]:
+    x, y, z = points.T
+    distance: NDArray[Any] = np.hypot(np.hypot(x, y) - 0.6, z) - 0.05
+    return distance
+
+
+def volume(vertices: NDArray[Any], faces: NDArray[Any]) -> float:
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    return float((a * np.cross(b, c)).sum() / 6)
+
+
+@pytest.mark.parametrize("size", [32, 65])
+def test_vertices_lie_on_the_ball(size: int) -> None:
+    vertices, faces = surface.mesh_of(surface.evaluate(ball, size))
+    radii = np.linalg.norm(vertices - CENTRE, axis=1)
+    assert np.abs(radii - 0.6).max() < 0.3 * (2 / size) ** 2 / 0.6  # the error of linear interpolation: h^2 / (8 r)
+    assert np.abs((vertices.max(0) + vertices.min(0)) / 2 - CENTRE).max() < (2 / size) ** 2
+    assert volume(vertices, faces) == pytest.approx(4 / 3 * np.pi * 0.6**3, rel=1e-2)  # positive: it faces outwards
+
+
+def test_occupancies_face_outwards_too() -> None:
+    grid = -surface.evaluate(ball, 32)
+    vertices, faces = surface.mesh_of(grid, outward="down")
+    assert volume(vertices, faces) > 0.8
+
+
+def test_units_of_the_mesh() -> None:
+    signal = Signal(kind="sdf", shape=(9, 9, 9), channels=1, origin=(10.0, 20.0, 30.0), extent=(4.0, 4.0, 4.0))
+    vertices, _ = surface.mesh_of(surface.evaluate(ball, 48), signal)
+    radii = np.linalg.norm(vertices - (np.array([12.0, 22.0, 32.0]) + 2 * CENTRE), axis=1)
+    assert np.abs(radii - 1.2).max() < 2e-3
+
+
+@pytest.mark.parametrize("function", [ball, ring])
+@pytest.mark.parametrize("size", [61, 96])
+def test_sparse_evaluation_has_the_same_surface_and_looks_at_less(function: surface.Function, size: int) -> None:
+    seen = []
+
+    def counting(points: NDArray[np.float32]) -> NDArray[Any]:
+        seen.append(len(points))
+        return function(points)
+
+    sparse = surface.evaluate(counting, size)
+    exact = surface.evaluate(function, size, exact=True)
+    assert sum(seen) < 0.4 * size**3
+    np.testing.assert_array_equal(sparse > 0, exact > 0)
+    for ours, theirs in zip(surface.mesh_of(sparse), surface.mesh_of(exact), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_thin_arm_is_followed_from_where_it_was_found() -> None:
+    def arm(points: NDArray[np.float32]) -> NDArray[Any]:
+        rod = np.maximum(np.hypot(points[:, 1] - 0.011, points[:, 2] - 0.013) - 0.02, np.abs(points[:, 0]) - 0.9)
+        joined: NDArray[Any] = np.minimum(ball(points), rod)
+        return joined
+
+    sparse, exact = surface.evaluate(arm, 128), surface.evaluate(arm, 128, exact=True)
+    np.testing.assert_array_equal(sparse > 0, exact > 0)
+
+
+def test_what_has_no_surface_is_refused() -> None:
+    with pytest.raises(InputError, match="no surface"):
+        surface.mesh_of(np.ones((4, 4, 4)))
+    with pytest.raises(InputError, match="2 to 1024"):
+        surface.evaluate(ball, 5000)
+    with pytest.raises(InputError, match="without points"):
+        surface.chamfer(np.zeros((0, 3)), np.zeros((1, 3)))
+
+
+def test_chamfer_of_two_spheres_is_their_gap_twice() -> None:
+    near, far = (r * np.random.default_rng(0).normal(size=(20000, 3)) for r in (1, 1))
+    near, far = (0.5 * p / np.linalg.norm(p, axis=1, keepdims=True) for p in (near, far))
+    assert surface.chamfer(near, 1.2 * far) == pytest.approx((0.1 + 0.1) / 2, rel=1e-2)
+
+
+@pytest.mark.parametrize("suffix", surface.SUFFIXES)
+def test_files_hold_the_mesh(tmp_path: Path, suffix: str) -> None:
+    trimesh = pytest.importorskip("trimesh")
+    vertices, faces = surface.mesh_of(surface.evaluate(ball, 24))
+    path = tmp_path / f"ball{suffix}"
+    surface.write_mesh(path, 100 * vertices, faces)
+    mesh = trimesh.load(path)
+    assert mesh.is_watertight and len(mesh.faces) == len(faces)
+    assert mesh.volume == pytest.approx(volume(100 * vertices, faces), rel=1e-5)
+    with pytest.raises(OutputExistsError):
+        surface.write_mesh(path, vertices, faces)
+    with pytest.raises(InputError, match="let it end in"):
+        surface.write_mesh(tmp_path / "ball.abc", vertices, faces)
