@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from morpho.artifacts import locate, read_card
-from morpho.artifacts.store import SUFFIX
+from morpho.artifacts.store import FIELD_SUFFIX, SUFFIX
 from morpho.console import format_bytes, print_table, printable
 from morpho.errors import ImageError, InputError
 
@@ -15,7 +15,7 @@ __all__ = ["info"]
 
 
 def info(file: str, /, *, json: bool = False) -> None:
-    """Say what a file is: an artefact's card, a picture's properties, or a lookup table's size.
+    """Say what a file is: an artefact's card, a field, a picture's properties, or a lookup table's size.
 
     Args:
         file: a file, or the name of a shipped artefact such as hklut-s-x4.
@@ -45,6 +45,8 @@ def describe(file: str) -> dict[str, Any]:
     size = {"file": str(path), "size": format_bytes(path.stat().st_size)}
     if path.suffix.lower() == ".cube":
         return size | _lookup_table(path)
+    if path.suffix == FIELD_SUFFIX:
+        return size | _field(path)
     return size | (_artifact(path) if path.suffix == SUFFIX else _picture(path))
 
 
@@ -52,6 +54,30 @@ def _artifact(path: Path) -> dict[str, Any]:
     card: dict[str, Any] = jsonlib.loads(read_card(path).to_json())
     first = ("kind", "name", "version", "licence", "numbers", "recipe", "data", "seed", "commit")
     return {key: card[key] for key in first}
+
+
+def _field(path: Path) -> dict[str, Any]:
+    """Read a field; its weights are decoded, since only that tells whether they are whole."""
+    from morpho.fields.files import load
+
+    field = load(path)
+    signal, model = field.signal.to_json(), field.model.to_json()
+    parameters = sum(tensor.size for tensor in field.tensors.values())
+    bits = 8 * path.stat().st_size
+    return {
+        "kind": f"field of the kind {signal.pop('kind')}",
+        "name": field.card.name,
+        "model": f"{model.pop('name')} ({', '.join(f'{key} {value}' for key, value in model.items())})",
+        "parameters": parameters,
+        "bits per parameter": round(bits / parameters, 3),
+        "bits per sample": round(bits / field.signal.samples, 4),
+        "signal": signal,
+        "numbers": field.card.numbers,
+        "recipe": field.card.recipe,
+        "licence": field.card.licence,
+        "seed": field.card.seed,
+        "commit": field.card.commit,
+    }
 
 
 def _lookup_table(path: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from morpho.compiled import native
 from morpho.compiled.bands import in_bands
+from morpho.compiled.blas import single_threaded
 from morpho.fields.arrays import Affine, Array, Arrays
 from morpho.fields.model import Model
 
@@ -101,8 +102,14 @@ class Decoder:
                 out[first:last] = self.tile(coordinates[first:last])
 
         if len(out):
-            in_bands(len(out), 1, work, threads=threads, band=8 * self.points)
+            self.share(len(out), self.points, work, threads)
         return out
+
+    @staticmethod
+    def share(count: int, at_once: int, work: Callable[[int, int], None], threads: int | None) -> None:
+        """Call ``work(start, stop)`` for parts of ``count`` things, on several threads."""
+        with single_threaded():
+            in_bands(count, 1, work, threads=threads, band=8 * at_once)
 
     def tile(self, coordinates: Floats) -> Floats:
         """Return the values at a tile's points, on the calling thread; numbers beyond all bounds are no numbers."""

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from morpho.compiled.bands import in_bands
 from morpho.errors import InputError
 from morpho.fields.decode import Decoder, Floats
 from morpho.fields.signal import Signal
@@ -96,7 +95,7 @@ def _filled(
             values = decoder.tile(points.reshape(-1, signal.dimensions))
             out[index] = round_(values.reshape(len(index), many, -1).mean(1) if many > 1 else values)
 
-    in_bands(height * width, 1, work, threads=threads, band=8 * at_once)
+    decoder.share(height * width, at_once, work, threads)
     return out.reshape(height, width, signal.channels)
 
 
