@@ -116,6 +116,7 @@ def test_signals_of_volumes() -> None:
     assert (signal.kind, signal.low, signal.extent) == ("sdf", -0.2, (23.0, 23.0, 23.0))
 
 
+@pytest.mark.slow
 def test_the_dragon(data_root: Path) -> None:
     volume = volumes.read_volume(data_root / "inr" / "occupancy" / "dragon.mat.zip")
     assert volume.shape == (512, 512, 512) and volume.mean() == pytest.approx(0.0553, abs=1e-4)
