@@ -7,11 +7,9 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from benchmarks.places import ROOT, data_root
@@ -25,8 +23,9 @@ from morpho.fields.targets import GridTarget, Target
 from morpho.fields.train import Progress
 from morpho.fields.train import fit as fit_field
 from morpho.images import imresize, read
+from morpho.records import Cell
 
-__all__ = ["Outcome", "Study", "interval", "kodak", "picture_target", "sized"]
+__all__ = ["Outcome", "Study", "interval", "kodak", "means", "picture_target", "sized"]
 
 #: What else is measured on a field.
 Further: TypeAlias = Callable[[Field], dict[str, float]]
@@ -135,19 +134,14 @@ def interval(values: Sequence[float]) -> float:
     return _T95.get(len(values) - 1, 1.96) * statistics.stdev(values) / math.sqrt(len(values))
 
 
+def means(rows: Sequence[Sequence[Cell]], columns: Sequence[int], decimals: int = 2) -> list[Cell]:
+    """The means of columns of numbers."""
+    return [round(statistics.mean(float(row[i] or 0) for row in rows), decimals) for i in columns]
+
+
 def astronaut() -> NDArray[np.uint8]:
     """The 256 x 256 photograph that times are measured on: scikit-image's astronaut, rows 0-255, columns 120-375."""
     from skimage import data
 
-    return np.ascontiguousarray(data.astronaut()[:256, 120:376])
-
-
-def threads(count: int) -> None:
-    """Let torch use so many threads."""
-    torch.set_num_threads(count)
-
-
-def occupancy_files() -> dict[str, Path]:
-    """The two occupancy volumes by name."""
-    folder = data_root("inr") / "inr" / "occupancy"
-    return {"dragon": folder / "dragon.mat.zip", "thai": folder / "thai_statue.mat.zip"}
+    picture: NDArray[np.uint8] = data.astronaut()  # type: ignore[no-untyped-call]
+    return np.ascontiguousarray(picture[:256, 120:376])
