@@ -96,7 +96,7 @@ _PLACES = 3
 #: The decay per step of the running mean, where a goal ends the fit.
 _AVERAGE = 0.95
 #: The mean is looked at when the batches are within so many decibels of the goal, first on at most so many samples.
-_NEAR, _LOOKED_AT = 3.0, 32768
+_NEAR, _LOOKED_AT = 4.0, 32768
 #: Steps after which step sizes of rounded weights are chosen anew, in the first half of the part that is rounded.
 _FOLLOW = 50
 
