@@ -40,6 +40,12 @@ def test_h264_keeps_colours_rate_and_aspect(tmp_path: Path, height: int, width: 
     assert read.frame_rate == pytest.approx(23.976, abs=1e-3) and read.aspect == pytest.approx(4 / 3, rel=1e-2)
 
 
+def test_h264_is_not_darker_than_the_frames(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(60, 200, (2, 48, 64, 1), np.uint8).repeat(3, 3)
+    video.write_video(tmp_path / "a.mp4", noise, 25, crf=0)
+    assert abs((video.read_video(tmp_path / "a.mp4").frames.astype(float) - noise).mean()) < 0.3
+
+
 def test_a_range_of_frames_and_a_scale(tmp_path: Path) -> None:
     video.write_video(tmp_path / "a.mkv", frames(), 24)
     read = video.read_video(tmp_path / "a.mkv", start=1, stop=6, step=2, scale=0.5)
@@ -53,12 +59,13 @@ def test_grey_frames_are_written_as_grey(tmp_path: Path) -> None:
     np.testing.assert_array_equal(video.read_video(tmp_path / "a.mkv").frames, np.repeat(frames()[..., :1], 3, 3))
 
 
-def test_more_than_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    video.write_video(tmp_path / "a.mp4", frames(), 25)
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])  # Matroska does not say how many frames there are
+def test_more_than_the_memory_is_refused(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    video.write_video(tmp_path / name, frames(), 25)
     monkeypatch.setattr(video, "_MOST_BYTES", 5 * 48 * 64 * 3)
     with pytest.raises(InputError, match="read fewer frames"):
-        video.read_video(tmp_path / "a.mp4")
-    assert len(video.read_video(tmp_path / "a.mp4", stop=5).frames) == 5
+        video.read_video(tmp_path / name)
+    assert len(video.read_video(tmp_path / name, stop=5).frames) == 5
 
 
 def test_damaged_files_are_refused(tmp_path: Path) -> None:

@@ -104,6 +104,8 @@ def test_the_distance_of_a_ball() -> None:
     exact = np.sqrt(axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2) - 0.6
     assert np.abs(distance - exact).max() < 2 / (size - 1)
     np.testing.assert_array_equal(distance < 0, ball(size))
+    inside = np.abs(distance - exact)[ball(size)]
+    assert inside.mean() < 0.3 * 2 / (size - 1)
     assert np.abs(distance).min() > 0
     assert np.abs(volumes.volume_sdf(ball(size), truncate=0.1)).max() == np.float32(0.1)
     with pytest.raises(InputError, match="no surface"):
