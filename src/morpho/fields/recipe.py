@@ -33,7 +33,7 @@ class Recipe:
         average: decay per step of a running mean of the weights, which is then what is kept; 0 for none. With
             ``psnr`` there is one in any case.
         sampler: which samples a step sees: ``even``, all of them in turn; ``random``, as published; ``hard``, a share
-            from where the error is large.
+            from where the error is large, which is better than ``random`` and not than ``even``.
         between: share of the points that lie between samples, at random, and are to have interpolated values: it
             makes a field behave there, at a price on the samples.
         interpolation: of those values, ``linear`` or ``cubic``.
