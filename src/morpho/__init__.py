@@ -5,6 +5,7 @@
     big = morpho.upscale(image, scale=4)        # (H, W, C) uint8 or uint16 -> (4H, 4W, C)
     better = morpho.enhance(photo)              # retouched, of the same size
     small = morpho.butterfly.convert(model, budget=0.05)  # a network at 5 % of its parameters (needs torch)
+    pixels = morpho.fields.load("photo.field").render()  # a picture that is stored as a neural field
 
 The names below are loaded at first use, so that ``import morpho`` stays instant.
 """
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from morpho import butterfly as butterfly
+    from morpho import fields as fields
     from morpho.citation import cite as cite
     from morpho.enhance import Enhancer as Enhancer
     from morpho.enhance.enhancer import enhance as enhance
@@ -49,6 +51,7 @@ _HOMES = {
     "butterfly": "morpho.butterfly",
     "cite": "morpho.citation:cite",
     "enhance": "morpho.enhance",
+    "fields": "morpho.fields",
     "upscale": "morpho.upscale",
 }
 
@@ -68,6 +71,7 @@ __all__ = [
     "butterfly",
     "cite",
     "enhance",
+    "fields",
     "upscale",
 ]
 
