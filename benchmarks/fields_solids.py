@@ -13,7 +13,7 @@ from benchmarks.places import data_root
 from morpho.fields.evaluate import scores
 from morpho.fields.field import Field
 from morpho.fields.meshes import mesh_target
-from morpho.fields.model import Model, Scone
+from morpho.fields.model import Model
 from morpho.fields.peers import Mfn, Siren
 from morpho.fields.plus import SconePlus
 from morpho.fields.recipe import Recipe
@@ -34,7 +34,7 @@ _PARAMETERS = 132_000
 _REACH = 16 / _RESOLUTION
 
 
-def shapes(steps: int = 1500) -> list[Record]:
+def shapes(steps: int = 800) -> list[Record]:
     """IoU and Chamfer distance of two occupancy volumes and a mesh."""
     watch, study = Stopwatch(), Study("shapes")
     rows: list[list[Cell]] = []
@@ -71,7 +71,6 @@ def _solid_models() -> list[tuple[str, Model, float | None]]:
     """Models for smooth surfaces: a third of the frequencies that pictures want."""
     return [
         ("scone+", SconePlus(omegas=(40.0, 30.0, 20.0, 12.0, 8.0, 4.0), first=1.0), None),
-        ("scone", Scone(omegas=(30.0, 20.0, 10.0, 3.0)), None),
         ("siren", Siren(), None),
         ("mfn", Mfn(input_scale=64.0), 2e-3),
         ("hash-grid", build("hash-grid", finest=128, levels=8, base=8), None),
@@ -101,7 +100,7 @@ def _solid_numbers(truth: NDArray[np.bool_], field: Field) -> dict[str, float]:
     return {"every_iou": iou(values < 0, truth), "chamfer": chamfer(own, other)}
 
 
-def video(steps: int = 1500) -> list[Record]:
+def video(steps: int = 1000) -> list[Record]:
     """PSNR of 60 half-size frames."""
     watch, study = Stopwatch(), Study("video")
     clip = read_video(data_root("inr") / "inr" / "video" / "bikes.mp4", stop=60, scale=0.5)
@@ -131,8 +130,6 @@ def video(steps: int = 1500) -> list[Record]:
 def _video_models() -> list[tuple[str, Model, float | None]]:
     return [
         ("scone+", SconePlus(), None),
-        ("scone", Scone(), None),
-        ("siren, first omega 30", Siren(), None),
         ("siren, first omega 60", Siren(first_omega=60.0), None),
         ("finer", build("finer"), None),
         ("hash-grid", build("hash-grid", base=8, finest=128), None),

@@ -97,7 +97,6 @@ def test_between_the_samples(size: tuple[int, int]) -> None:
     assert measured.field == pytest.approx(measured.linear, abs=1e-3)
     assert measured.seen > 100
     assert measured.cubic > measured.linear
-    assert measured.linear == pytest.approx(25, abs=10)
 
 
 def test_cubic_interpolation_is_better_for_smooth_pictures() -> None:
