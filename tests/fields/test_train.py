@@ -60,6 +60,16 @@ def test_the_card_tells_what_the_weights_reach(plain: Field) -> None:
     assert plain.card.numbers["psnr"] == pytest.approx(psnr_of(plain), abs=1e-3)
 
 
+@pytest.mark.parametrize("changes", [{}, {"sampler": "hard"}, {"between": 0.3}, {"batch": 0}], ids=str)
+def test_live_scores_come_near_the_true_one(changes: dict[str, Any]) -> None:
+    """Whatever else is drawn, hard samples or points between them, does not count."""
+    told: list[Progress] = []
+    field = fit(target(), replace(QUICK, **changes), device="cpu", report=told.append)
+    assert [progress.step for progress in told] == [20, 40, 60]
+    assert told[0].score + 2 < told[-1].score == pytest.approx(field.card.numbers["psnr"], abs=1.5)
+    assert 0 < told[0].seconds < told[-1].seconds
+
+
 def test_fits_are_repeatable(plain: Field) -> None:
     again, other = fit(target(), QUICK, device="cpu"), fit(target(), replace(QUICK, seed=1), device="cpu")
     for name, tensor in plain.tensors.items():
