@@ -18,9 +18,10 @@ from morpho.fields.peers import Mfn, Siren
 from morpho.fields.plus import SconePlus
 from morpho.fields.recipe import Recipe
 from morpho.fields.registry import build
+from morpho.fields.shape_scores import score_against
 from morpho.fields.shapes import Shape, read_shape
 from morpho.fields.solids import VolumeTarget
-from morpho.fields.surface import chamfer, evaluate, iou, mesh_of
+from morpho.fields.surface import evaluate
 from morpho.fields.targets import GridTarget, Target
 from morpho.fields.video import read_video
 from morpho.fields.volumes import read_volume, resampled, volume_sdf, volume_signal
@@ -94,10 +95,8 @@ def _inside(shape: Shape) -> NDArray[np.bool_]:
 
 
 def _solid_numbers(truth: NDArray[np.bool_], field: Field) -> dict[str, float]:
-    values = field.volume(_RESOLUTION)
-    own = mesh_of(values, outward="up")[0]
-    other = mesh_of(np.where(truth, -1.0, 1.0).astype(np.float32), outward="up")[0]
-    return {"every_iou": iou(values < 0, truth), "chamfer": chamfer(own, other)}
+    found = score_against(field, truth)
+    return {"every_iou": found.iou, "chamfer": found.chamfer}
 
 
 def video(steps: int = 1000) -> list[Record]:
