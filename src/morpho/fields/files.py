@@ -75,7 +75,8 @@ def save(
     >>> load(path).signal == signal, path.stat().st_size < 1000
     (True, True)
     """
-    bits = bits or (32 if field.scales is None else None)
+    if bits is None and field.scales is None:
+        bits = 32
     tensors: dict[str, NDArray[Any]] = dict(field.tensors)
     if bits == 16:
         tensors = {name: _half(name, value) for name, value in tensors.items()}

@@ -65,7 +65,7 @@ def best_scale(weights: Weights, bits: int) -> float:
     largest, top = float(np.abs(weights).max(initial=0)), 2 ** (bits - 1) - 1
     if largest == 0:
         return 1.0
-    coarse = {_rounded(largest / top * 2 ** (-k / 8)) for k in range(-1, 8 * bits)}
+    coarse = {_rounded(largest / top * 2 ** (-k / 8)) for k in range(-1, 8 * bits + 24)}
     scales, best = sorted(coarse), 0
     errors = [_error(flat, scale, top) for scale in scales]
     best = int(np.argmin(errors))
