@@ -20,6 +20,13 @@ def test_json_is_stable_and_complete() -> None:
     assert card.to_json() == Card(**MINIMAL, numbers={"a": 1.5, "b": 2.0}, recipe={"é": [1, None]}).to_json()
 
 
+def test_short_json_leaves_out_what_goes_without_saying() -> None:
+    card = Card(**MINIMAL, numbers={"psnr": 30.0})
+    short = card.to_json(short=True)
+    assert short == '{"kind":"hklut","licence":"CC0-1.0","name":"n","numbers":{"psnr":30.0},"version":"1"}'
+    assert Card.from_json(short) == card
+
+
 def test_fields_of_a_later_version_are_ignored() -> None:
     assert Card.from_json(json.dumps(MINIMAL | {"mood": "blue"})) == Card(**MINIMAL)
 

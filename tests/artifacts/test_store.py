@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,16 @@ def test_equal_artefacts_are_equal_bytes(tmp_path: Path) -> None:
     save(tmp_path / "1.safetensors", tensors, CARD)
     save(tmp_path / "2.safetensors", dict(reversed(tensors.items())), CARD)
     assert (tmp_path / "1.safetensors").read_bytes() == (tmp_path / "2.safetensors").read_bytes()
+
+
+def test_fields_have_their_own_suffix(tmp_path: Path) -> None:
+    card = replace(CARD, kind="field")
+    save(tmp_path / "a.field", {"a": np.zeros(3, np.int8)}, card)
+    assert load(tmp_path / "a.field", kind="field")[1] == card
+    with pytest.raises(InputError, match=r"must end in \.field"):
+        save(tmp_path / "b.safetensors", {"a": np.zeros(3, np.int8)}, card)
+    with pytest.raises(InputError, match=r"must end in \.safetensors"):
+        save(tmp_path / "b.field", {"a": np.zeros(3, np.int8)}, CARD)
 
 
 def test_existing_file_is_kept_unless_asked(tmp_path: Path) -> None:

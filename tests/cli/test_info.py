@@ -11,6 +11,8 @@ from PIL import Image
 
 from morpho.artifacts import Card, save, store
 from morpho.cli.app import main
+from morpho.fields import files
+from tests.fields.small import field
 
 Capture = pytest.CaptureFixture[str]
 CARD = Card(
@@ -96,6 +98,23 @@ def test_info_of_something_else_is_a_sentence(
 def test_info_of_nothing_is_a_sentence(weights: Path, name: str, message: str, capsys: Capture) -> None:
     assert main(["info", name]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_info_of_a_field(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "photo.field"
+    files.save(path, field(), 8)
+    assert main(["info", str(path), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    size = path.stat().st_size
+    parameters = sum(tensor.size for tensor in field().tensors.values())
+    assert facts["kind"] == "field of the kind image" and facts["model"].startswith("scone (width 24")
+    assert facts["parameters"] == parameters and facts["bits per parameter"] == round(8 * size / parameters, 3)
+    assert facts["bits per sample"] == round(8 * size / 600, 4) and facts["signal"]["shape"] == [20, 30]
+    assert main(["info", str(path)]) == 0
+    assert "psnr = 31.5" in capsys.readouterr().out
+    path.write_bytes(path.read_bytes()[:-1])
+    assert main(["info", str(path)]) == 1
+    assert "truncated" in capsys.readouterr().err
 
 
 def test_info_shows_a_hostile_card_without_obeying_it(tmp_path: Path, capsys: Capture) -> None:
