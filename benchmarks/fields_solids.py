@@ -35,7 +35,7 @@ _PARAMETERS = 132_000
 _REACH = 16 / _RESOLUTION
 
 
-def shapes(steps: int = 800) -> list[Record]:
+def shapes(steps: int = 1000) -> list[Record]:
     """IoU and Chamfer distance of two occupancy volumes and a mesh."""
     watch, study = Stopwatch(), Study("shapes")
     rows: list[list[Cell]] = []
@@ -43,7 +43,7 @@ def shapes(steps: int = 800) -> list[Record]:
     for name, file in (("dragon", "dragon.mat.zip"), ("thai", "thai_statue.mat.zip"), ("armadillo", "armadillo.ply")):
         truth, target = _mesh(folder / "mesh" / file) if file.endswith("ply") else _volume(folder / "occupancy" / file)
         for label, model, rate in _solid_models():
-            recipe = Recipe(model=sized(model, _PARAMETERS, target), learning_rate=rate, steps=steps, batch=16_384)
+            recipe = Recipe(model=sized(model, _PARAMETERS, target), learning_rate=rate, steps=steps)
             done = study.run(f"{name}-{label}", target, recipe, partial(_solid_numbers, truth))
             numbers = (100 * done.numbers["every_iou"], 1e4 * done.numbers["chamfer"])
             rows.append([name, label, done.parameters, round(numbers[0], 2), round(numbers[1], 2), round(done.seconds)])
@@ -52,7 +52,7 @@ def shapes(steps: int = 800) -> list[Record]:
             name="fields-shapes",
             title="Shapes as fields: IoU in percent and Chamfer distance",
             command="python -m benchmarks.fields shapes",
-            protocol=f"{steps} steps of 16,384 points, at most {_PARAMETERS:,} parameters, seed 0. "
+            protocol=f"{steps} steps of 8,192 points, at most {_PARAMETERS:,} parameters, seed 0. "
             "Dragon and Thai statue: the 512^3 occupancies, nearest voxels of a 256^3 grid; the field is fitted to "
             "signed distances of that grid, cut off at 16 voxels, half of the points at the surface. Armadillo: "
             "points around the mesh with signed distances. IoU of the signs on all voxels of the 256^3 grid. "
