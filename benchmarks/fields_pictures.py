@@ -89,7 +89,7 @@ def between() -> list[Record]:
         target = picture_target(halved(pixels))
         picture = f"kodim{number:02d}"
         for name, model, share in _between_models(target.signal.shape):
-            recipe = Recipe(model=sized(model, 73_728, target), steps=800, between=share, interpolation="cubic")
+            recipe = Recipe(model=sized(model, 73_728, target), steps=800, between=share)
             done = study.run(f"{name}-{number}", target, recipe, partial(_between_numbers, pixels))
             numbers = done.numbers
             rows.append([picture, name, done.parameters, round(numbers["seen"], 2), round(numbers["all"], 2)])
@@ -108,7 +108,7 @@ def between() -> list[Record]:
             seeds=[0],
             wall_seconds=watch.seconds,
             notes="'auto': frequencies from the resolution. 'between': half of the points of each step lie between the "
-            "pixels and are to have cubically interpolated values there.",
+            "pixels and are to have bilinearly interpolated values there.",
         )
     ]
 
@@ -120,7 +120,6 @@ def _between_models(shape: tuple[int, ...]) -> list[tuple[str, Model, float]]:
     auto = for_signal(SconePlus(), shape, 3)
     return [
         ("scone", Scone(), 0.0),
-        ("scone+", SconePlus(), 0.0),
         ("scone+, auto", auto, 0.0),
         ("scone+, auto, between", auto, 0.5),
         ("siren, first omega 30", Siren(), 0.0),
