@@ -13,9 +13,10 @@ import pytest
 
 from morpho.cli.app import main
 from morpho.cli.originals import open_picture
-from morpho.fields import train
+from morpho.fields import meshes, train
 from morpho.fields.files import load
 from morpho.fields.signal import Signal
+from morpho.fields.video import write_video
 from morpho.images import Metadata, Picture, write
 from tests.images.profiles import P3, SRGB_CURVE, matrix_profile
 
@@ -105,6 +106,8 @@ def test_wrong_options(words: list[str], message: str, capsys: Capture) -> None:
         (["a.png", "--scale", "0.5"], "--scale is for a video or volume"),
         (["a.png", "--as", "sdf"], "--as is for a mesh or volume"),
         (["a.mp4", "--keep-profile"], "--keep-profile is for a picture, and a.mp4 is a video"),
+        (["a.ply", "--psnr", "40"], "--psnr is for a picture or video, and a.ply is a mesh"),
+        (["a.npy", "--between", "0.5"], "--between is for a picture or video, and a.npy is a volume"),
         (["a.ply", "--bpp", "1"], "--bpp is for a picture or video or volume"),
         (["a.png", "--model", "scoone"], "no field model 'scoone': did you mean 'scone'?"),
         (["a.png", "--device", "tpu"], "tpu"),
@@ -290,6 +293,14 @@ def test_a_goal_ends_the_fit(capsys: Capture) -> None:
     assert numbers["steps"] < 2000
 
 
+def test_a_goal_that_is_missed_is_told_of(capsys: Capture) -> None:
+    write(ramp(), "a.png")
+    assert fit("a.png", *SHORT, "--psnr", "90") == 0
+    err = capsys.readouterr().err
+    assert err.startswith("morpho: a.field reaches ")
+    assert "after 30 steps, not 90: give more --parameters, or more --steps" in err
+
+
 def _interrupted(advance: Any, *, after: int) -> Any:
     """A step that is Ctrl-C'd once there were enough."""
     done = 0
@@ -302,3 +313,89 @@ def _interrupted(advance: Any, *, after: int) -> Any:
         return advance(self)
 
     return step
+
+
+# --- videos, meshes and volumes ---
+
+
+def test_a_video(capsys: Capture) -> None:
+    pytest.importorskip("av")
+    frames = [ramp(16, 24).pixels // (1 + k // 3) for k in range(9)]
+    write_video("clip.mkv", frames, 10.0)
+    words = ("clip.mkv", *SHORT, "--frames", "2:9:2", "--scale", "0.5")
+    assert fit(*words) == 0
+    assert "12 x 8 x 4 frames" in capsys.readouterr().out
+    signal = load("clip.field").signal
+    assert (signal.kind, signal.shape, signal.channels, signal.frame_rate) == ("video", (4, 8, 12), 3, 5.0)
+    assert "has no frame 50" in complaint(capsys, "clip.mkv", *SHORT, "--frames", "50:", "--overwrite")
+
+
+@pytest.mark.parametrize("form", ["sdf", "occupancy"])
+def test_a_mesh(form: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    trimesh = pytest.importorskip("trimesh")
+    pytest.importorskip("igl")
+    monkeypatch.setattr(meshes, "_MEASURED", 24)
+    monkeypatch.setattr(meshes, "_POINTS", 3000)
+    trimesh.creation.box((2, 4, 6)).export("box.ply")
+    assert fit("box.ply", *SHORT[2:6], "--as", form, "--steps", "100") == 0
+    out = capsys.readouterr().out
+    assert out.startswith("box.ply -> box.field  12 triangles  IoU ")
+    assert "bits/" not in out
+    field = load("box.field")
+    assert field.signal.kind == form
+    assert field.signal.extent == pytest.approx([6 / 0.9] * 3)
+    assert field.card.numbers["iou"] > (0.3 if form == "sdf" else 0.15)
+
+
+def test_a_mesh_with_holes_is_told_of(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    trimesh = pytest.importorskip("trimesh")
+    pytest.importorskip("igl")
+    monkeypatch.setattr(meshes, "_MEASURED", 24)
+    monkeypatch.setattr(meshes, "_POINTS", 3000)
+    sphere = trimesh.creation.icosphere(subdivisions=3)
+    sphere.update_faces(np.arange(len(sphere.faces)) > 9)
+    sphere.export("holes.ply")
+    assert fit("holes.ply", *SHORT) == 0
+    assert "not watertight" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("form", "words"), [("occupancy", []), ("sdf", ["--as", "sdf"])])
+def test_a_volume(form: str, words: list[str], capsys: Capture) -> None:
+    pytest.importorskip("scipy")
+    axis = np.linspace(-1, 1, 24)
+    x, y, z = np.meshgrid(axis, axis, axis, indexing="ij")
+    np.save("ball.npy", x**2 + y**2 + z**2 < 0.4)
+    assert fit("ball.npy", *SHORT[2:], "--steps", "100", *words) == 0
+    out = capsys.readouterr().out
+    assert "24 x 24 x 24  IoU " in out
+    assert "bits/voxel" in out
+    field = load("ball.field")
+    assert field.signal.kind == form
+    assert field.card.numbers["iou"] > 0.8
+    assert fit("ball.npy", *SHORT, *words, "--scale", "0.5", "-o", "half.field") == 0
+    half = load("half.field").signal
+    assert (half.shape, half.extent) == ((12, 12, 12), (23.0, 23.0, 23.0))
+
+
+def test_a_volume_of_unequal_sides_keeps_its_size(capsys: Capture) -> None:
+    volume = np.zeros((8, 12, 16), bool)
+    volume[2:6, 3:9, 4:12] = True
+    np.save("box.npy", volume)
+    assert "which --scale 0.5 cannot make smaller" in complaint(capsys, "box.npy", *SHORT, "--scale", "0.5")
+    assert fit("box.npy", *SHORT, "-q") == 0
+    assert load("box.field").signal.shape == (8, 12, 16)
+
+
+@pytest.mark.parametrize("name", ["bad.ply", "bad.npy", "bad.mat", "bad.mat.zip", "bad.mp4", "bad.png"])
+def test_damaged_files_are_one_sentence(name: str, capsys: Capture) -> None:
+    Path(name).write_bytes(b"\x00\x01damaged" * 40)
+    assert name in complaint(capsys, name, *SHORT)
+
+
+def test_kinds_may_be_mixed(capsys: Capture) -> None:
+    write(ramp(), "a.png")
+    volume = np.zeros((10, 10, 10), bool)
+    volume[3:7, 3:7, 3:7] = True
+    np.save("v.npy", volume)
+    assert fit("a.png", "v.npy", *SHORT, "-o", "out/") == 0
+    assert files() == ["a.png", "out/a.field", "out/v.field", "v.npy"]

@@ -155,7 +155,7 @@ def fit(
         job for job in plan.jobs if not (resume and job.target is not None and job.target.exists() and not overwrite)
     ]
     for job in jobs:
-        _check(job, original, budget)
+        _check(job, original, budget, training)
     if not jobs:
         note("all fields are there already: nothing is left to resume")
         return 0
@@ -166,7 +166,7 @@ def fit(
     return fitter.run(jobs, json=json, quiet=quiet)
 
 
-def _check(job: Job, original: Original, budget: Budget) -> None:
+def _check(job: Job, original: Original, budget: Budget, training: Training) -> None:
     """Refuse what does not go with an input's kind, before the work on any."""
     kind = "picture" if job.source is None else kind_of(job.source)
     name = job.source or "-"
@@ -175,6 +175,8 @@ def _check(job: Job, original: Original, budget: Budget) -> None:
         ("--scale", original.scale, ("video", "volume")),
         ("--as", original.form, ("mesh", "volume")),
         ("--keep-profile", original.keep_profile, ("picture",)),
+        ("--psnr", training.psnr, ("picture", "video")),
+        ("--between", training.between, ("picture", "video")),
         ("--bpp", budget.bpp, ("picture", "video", "volume")),
     ):
         if given and kind not in kinds:

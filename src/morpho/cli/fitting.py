@@ -140,7 +140,7 @@ class Fitter:
     def _fit(self, opened: Opened, name: str, target: Path) -> Outcome:
         signal = opened.signal
         bits = self._budget.bits or (8 if self._budget.size or self._budget.bpp else 16)
-        model = model_for(self._model, signal, parameters_for(signal, self._budget, bits))
+        model = model_for(self._model, signal, parameters_for(signal, self._budget, bits, self._training.psnr))
         count = model.parameters(signal.dimensions, signal.channels)
         recipe = self._recipe(model, count, bits)
         field = self._fitted(opened.target(), recipe, target)
@@ -148,6 +148,7 @@ class Fitter:
         _remove_run(target)
         size = target.stat().st_size
         self._check_size(signal, target, size)
+        self._check_goal(target, field)
         return Outcome(
             input=name,
             output=str(target),
@@ -196,13 +197,21 @@ class Fitter:
         if most is not None and size > most:
             note(f"{target} takes {size} bytes, more than the {most} that were asked for: give --parameters")
 
+    def _check_goal(self, target: Path, field: Field) -> None:
+        goal, numbers = self._training.psnr, field.card.numbers
+        if goal is not None and numbers["psnr"] < goal:
+            note(
+                f"{target} reaches {numbers['psnr']:.2f} dB after {numbers['steps']:.0f} steps, not {goal:g}: "
+                "give more --parameters, or more --steps"
+            )
+
 
 def allowed_bytes(signal: Signal, budget: Budget) -> int | None:
     """How many bytes the file may take; None for any number."""
     return budget.size if budget.bpp is None else int(budget.bpp * signal.samples / 8)
 
 
-def parameters_for(signal: Signal, budget: Budget, bits: int) -> int:
+def parameters_for(signal: Signal, budget: Budget, bits: int, psnr: float | None = None) -> int:
     """Return how many weights a field gets.
 
     Raises:
@@ -211,7 +220,7 @@ def parameters_for(signal: Signal, budget: Budget, bits: int) -> int:
     most = allowed_bytes(signal, budget)
     if most is not None:
         return parameters_within(most, bits)
-    return budget.parameters or default_parameters(signal)
+    return budget.parameters or default_parameters(signal, psnr)
 
 
 def _remove_run(target: Path) -> None:

@@ -11,7 +11,7 @@ __all__ = ["default_model", "default_parameters", "default_steps", "model_for", 
 
 #: A picture has about this many values per weight, as a photo of 768 x 512 has with the published model.
 _VALUES_PER_WEIGHT = 6
-_FEWEST, _MOST = 5_000, 200_000
+_FEWEST, _MOST, _MOST_FOR_A_GOAL = 5_000, 200_000, 500_000
 #: Of shapes: their surfaces are smooth, however fine the grid.
 _SHAPE = 100_000
 #: Weights times steps: a minute or two on two cores, at the default batch.
@@ -26,15 +26,22 @@ def default_model() -> str:
     return "scone+" if "scone+" in NAMES else "scone"
 
 
-def default_parameters(signal: Signal) -> int:
+def default_parameters(signal: Signal, psnr: float | None = None) -> int:
     """Return how many weights a field gets where nothing is said: 100,000 for a shape, else a sixth of its values.
 
-    >>> default_parameters(Signal(kind="image", shape=(512, 768), channels=3))
-    196608
+    Args:
+        signal: what is fitted.
+        psnr: the PSNR in dB that is to be reached: 40 takes a weight for 1.6 values, five more twice as many.
+
+    >>> signal = Signal(kind="image", shape=(256, 256), channels=3)
+    >>> default_parameters(signal), default_parameters(signal, 40), default_parameters(signal, 35)
+    (32768, 122880, 61440)
     """
     if signal.kind in ("sdf", "occupancy"):
         return _SHAPE
-    return min(max(signal.samples * signal.channels // _VALUES_PER_WEIGHT, _FEWEST), _MOST)
+    each = _VALUES_PER_WEIGHT if psnr is None else min(1.6 * 2 ** ((40 - psnr) / 5), 2 * _VALUES_PER_WEIGHT)
+    most = _MOST if psnr is None else _MOST_FOR_A_GOAL
+    return int(min(max(signal.samples * signal.channels / each, _FEWEST), most))
 
 
 def parameters_within(size: int, bits: int) -> int:

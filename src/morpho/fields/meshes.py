@@ -17,7 +17,8 @@ from morpho.fields.targets import BLOCK, Function
 
 __all__ = ["mesh_target"]
 
-#: Points whose distance is asked for at a time, so that a progress could be shown and memory stays small.
+_POINTS = 500_000
+#: Points whose distance is asked for at a time, so that memory stays small.
 _AT_ONCE = 2**17
 #: Voxels along an axis, at their centres, with which a fit is measured when it ends.
 _MEASURED = 96
@@ -27,7 +28,7 @@ def mesh_target(
     shape: Shape,
     kind: Literal["sdf", "occupancy"] = "sdf",
     *,
-    points: int = 500_000,
+    points: int | None = None,
     truncate: float = 0.1,
     seed: int = 0,
 ) -> PointTarget:
@@ -36,7 +37,7 @@ def mesh_target(
     Args:
         shape: the mesh in its cube.
         kind: what the field is to hold.
-        points: how many; a twentieth of them anywhere in the cube.
+        points: how many, half a million by default; a twentieth of them lies anywhere in the cube.
         truncate: the distance, in units of the cube [-1, 1]^3, beyond which an sdf is cut off: far from the surface
             it costs weights and is good for nothing.
         seed: of the draws.
@@ -44,6 +45,7 @@ def mesh_target(
     Raises:
         MissingExtraError: libigl is not installed.
     """
+    points = points or _POINTS
     signal = shape.signal(kind, truncate=truncate)
     random = np.random.default_rng(seed)
     places = shape.around(points, random, scales=(0.05, 0.004), uniform=0.05)

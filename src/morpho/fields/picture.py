@@ -31,10 +31,10 @@ _GUTTER = 26
 _SIGNED = ((33, 78, 156), (139, 178, 222), (250, 250, 248), (240, 168, 104), (176, 62, 22))
 _HEAT = ((8, 8, 20), (62, 22, 110), (176, 46, 86), (246, 140, 44), (253, 246, 190))
 _NOTE = (
-    "Of every stage the units that move the next one most. Blue is below 0, orange above; masks: black 0, white 1. "
-    "Products are brightened to their largest.",
-    "Readable: the best a linear head could read at this stage (least squares; the model's own head reads the last). "
-    "Without: the whole field with this stage's masks replaced by their means.",
+    "Of every stage the units that move the next one most. Blue is below 0, orange above; masks: black is 0, white 1. "
+    "Products are brightened.",
+    "Readable: the best that a linear head could read at this stage (least squares); the model's own reads the last.",
+    "Without: the whole field with this stage's masks replaced by their means. Decibels against the field itself.",
 )
 
 
@@ -154,7 +154,7 @@ def _sheet(
     height, width = size
     lefts = [_MARGIN + i * (width + _GAP) + min(i, len(heads) - 2) // 3 * _GUTTER for i in range(len(heads))]
     row = height + 3 * _LINE
-    sheet, pen = _blank(lefts[-1] + width + _MARGIN, 2 * _MARGIN + 5 * _LINE + len(rows) * row)
+    sheet, pen = _blank(lefts[-1] + width + _MARGIN, 2 * _MARGIN + 6 * _LINE + len(rows) * row)
     pen.text((_MARGIN, _MARGIN - 4), title, fill=_INK, font=_font(17))
     for left, head in zip(lefts, heads, strict=True):
         pen.text((left, _MARGIN + 1.5 * _LINE), head, fill=_INK, font=_font(14))
@@ -165,7 +165,7 @@ def _sheet(
             sheet.paste(Image.fromarray(colors.reshape(height, width, 3)), (left, top + _LINE + 4))
             pen.text((left, top + _LINE + height + 6), text, fill=_GREY, font=_font(12))
     for line, text in enumerate(_NOTE):
-        pen.text((_MARGIN, sheet.height - _MARGIN - (1.9 - line) * _LINE), text, fill=_GREY, font=_font(12))
+        pen.text((_MARGIN, sheet.height - _MARGIN - (2.9 - line) * _LINE), text, fill=_GREY, font=_font(12))
     return np.asarray(sheet)
 
 
@@ -185,7 +185,8 @@ def _ramp(share: NDArray[Any], colors: Sequence[tuple[int, int, int]]) -> Pixels
     """Colours ``(..., 3)`` between those of a ramp, for values from 0 to 1."""
     nodes = np.linspace(0, 1, len(colors))
     channels = [np.interp(share, nodes, [color[i] for color in colors]) for i in range(3)]
-    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
+    colored: Pixels = np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
+    return colored
 
 
 def _grey(share: Values) -> Pixels:
