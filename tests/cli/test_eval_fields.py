@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from skimage.metrics import peak_signal_noise_ratio
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from morpho.cli.app import main
 from morpho.fields.field import Field
+from morpho.fields.shapes import Shape
+from morpho.fields.video import write_video
 from morpho.images import Picture, read, write
 from tests.cli.fields import save_field
 
@@ -37,8 +39,11 @@ def test_a_picture(photo: Field, capsys: Capture) -> None:
     facts: dict[str, Any] = json.loads(capsys.readouterr().out)
     original = read("a.png").pixels
     size = Path("x.field").stat().st_size
-    assert facts["psnr"] == pytest.approx(peak_signal_noise_ratio(original, photo.render()), abs=1e-3)
-    assert 0 < facts["ssim"] < 1
+    points = np.stack(np.meshgrid(*photo.signal.coordinates(), indexing="ij"), axis=-1)
+    exact = np.clip(photo(points), 0, 1)
+    assert facts["psnr"] == pytest.approx(peak_signal_noise_ratio(original / 255, exact, data_range=1), abs=1e-3)
+    wanted = structural_similarity(original / 255, exact, data_range=1, channel_axis=2)
+    assert facts["ssim"] == pytest.approx(wanted, abs=1e-4)
     assert facts["bytes"] == size
     assert facts["bits_per_sample"] == pytest.approx(8 * size / (24 * 36), abs=1e-4)
     assert facts["parameters"] == sum(tensor.size for tensor in photo.tensors.values())
@@ -49,14 +54,7 @@ def test_the_table_says_the_protocol(capsys: Capture) -> None:
     assert evaluate("a.png", "x.field") == 0
     out = capsys.readouterr().out
     assert "psnr" in out
-    assert out.splitlines()[-1].startswith("PSNR over all channels of the decoded integers")
-
-
-def test_an_exact_field_has_no_psnr(photo: Field, capsys: Capture) -> None:
-    write(Picture(photo.render()), "same.png")
-    assert evaluate("same.png", "x.field", "--json") == 0
-    facts = json.loads(capsys.readouterr().out)
-    assert (facts["psnr"], facts["ssim"]) == (None, 1.0)
+    assert out.splitlines()[-1].startswith("PSNR of clipped, unrounded values over all channels")
 
 
 def test_a_picture_too_small_for_ssim(capsys: Capture) -> None:
@@ -100,3 +98,53 @@ def test_what_cannot_work(words: list[str], message: str, capsys: Capture) -> No
     assert message in captured.err
     assert captured.err.count("\n") == 1
     assert captured.out == ""
+
+
+# --- videos and shapes ---
+
+
+def test_a_video(capsys: Capture) -> None:
+    pytest.importorskip("av")
+    field = save_field("clip.field", "video")
+    frames = np.stack(list(field.frames()))
+    random = np.random.default_rng(0)
+    noisy = [np.clip(frame + random.integers(-9, 10, frame.shape), 0, 255).astype(np.uint8) for frame in frames]
+    write_video("clip.mkv", [noisy[0], *noisy, noisy[0]], 10.0)
+    assert evaluate("clip.mkv", "clip.field", "--frames", "1:6", "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    wanted = [peak_signal_noise_ratio(ours, theirs) for ours, theirs in zip(frames, noisy, strict=True)]
+    assert facts["psnr"] == pytest.approx(np.mean(wanted), abs=0.05)  # of unrounded values
+    assert facts["frames"] == 5
+    assert evaluate("clip.mkv", "clip.field") == 1
+    assert "(--frames and --scale say what was fitted)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["sdf", "occupancy"])
+def test_a_volume(kind: str, capsys: Capture) -> None:
+    pytest.importorskip("scipy")
+    field = save_field("shape.field", kind)
+    values = field.volume(32)
+    np.save("same.npy", values < 0 if kind == "sdf" else values > 0.5)
+    assert evaluate("same.npy", "shape.field", "--resolution", "32", "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["iou"], facts["resolution"]) == (1.0, 32)
+    assert 0 <= facts["chamfer"] < 0.05
+    assert "bits_per_sample" in facts
+    np.save("other.npy", np.flip(values < 0 if kind == "sdf" else values > 0.5, axis=0))
+    assert evaluate("other.npy", "shape.field", "--resolution", "32", "--json") == 0
+    worse = json.loads(capsys.readouterr().out)
+    assert worse["iou"] < 0.9
+    assert worse["chamfer"] > facts["chamfer"]
+
+
+def test_a_mesh(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    trimesh = pytest.importorskip("trimesh")
+    monkeypatch.setattr(Shape, "inside", lambda self, points: np.linalg.norm(points, axis=1) < 0.9)
+    trimesh.creation.icosphere(subdivisions=3).export("ball.ply")
+    save_field("shape.field", "sdf")
+    assert evaluate("ball.ply", "shape.field", "--resolution", "24", "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert 0 < facts["iou"] < 1
+    assert "bits_per_sample" not in facts
+    assert evaluate("ball.ply", "shape.field", "--errors", "e.png") == 1
+    assert "--errors draws a picture's" in capsys.readouterr().err

@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from morpho import fields
 from morpho.cli.app import main
 from morpho.fields.field import Field
+from morpho.fields.video import read_video
 from morpho.images import read
-from tests.cli.fields import save_field
+from tests.cli.fields import new_field, save_field
 
 Capture = pytest.CaptureFixture[str]
 
@@ -196,3 +198,58 @@ def test_torch_is_not_needed() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert read("out.png").pixels.shape == (24, 36, 3)
+
+
+# --- videos and meshes ---
+
+
+def test_a_video_frame_by_frame(capsys: Capture) -> None:
+    pytest.importorskip("av")
+    field = save_field("clip.field", "video")
+    assert render("clip.field", "-o", "out.mkv", "--scale", "2", "--crop", "4,2,20,16") == 0
+    assert capsys.readouterr().out.startswith("clip.field -> out.mkv  20 x 16 x 5 frames, 10 per second  ")
+    video = read_video("out.mkv")
+    wanted = np.stack([field.frame(time, (32, 48))[2:18, 4:24] for time in range(5)])
+    np.testing.assert_array_equal(video.frames, wanted)  # .mkv loses nothing
+    assert video.frame_rate == 10
+
+
+def test_a_video_in_the_wanted_quality() -> None:
+    pytest.importorskip("av")
+    save_field("clip.field", "video")
+    for quality in ("80", "100"):
+        assert render("clip.field", "-o", f"q{quality}.mp4", "--quality", quality, "--scale", "4", "-q") == 0
+    assert Path("q80.mp4").stat().st_size < Path("q100.mp4").stat().st_size
+    assert complaint_of_video_with_bad_rate()
+
+
+def complaint_of_video_with_bad_rate() -> bool:
+    """A rate that no player has is refused, and leaves no file."""
+    save_field("fast.field", "video", frame_rate=1e6)
+    return render("fast.field", "-o", "fast.mp4") == 1 and not Path("fast.mp4").exists()
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".obj", ".stl"])
+@pytest.mark.parametrize("kind", ["sdf", "occupancy"])
+def test_a_mesh_in_its_own_units(kind: str, suffix: str, capsys: Capture) -> None:
+    trimesh = pytest.importorskip("trimesh")
+    pytest.importorskip("skimage")
+    place = {"origin": (100.0, 0.0, 0.0), "extent": (10.0, 10.0, 10.0)}
+    save_field("shape.field", kind, **place)
+    assert render("shape.field", "-o", f"out{suffix}", "--resolution", "24", "--exact") == 0
+    told = capsys.readouterr().out
+    mesh = trimesh.load(f"out{suffix}", process=False)
+    assert f"{len(mesh.faces):,} triangles" in told
+    assert mesh.bounds[0][0] >= 100 - 1e-4
+    assert mesh.bounds[1][0] <= 110 + 1e-4
+    assert mesh.bounds[1][1] <= 10 + 1e-4
+
+
+def test_a_shape_without_a_surface_is_one_sentence(capsys: Capture) -> None:
+    pytest.importorskip("skimage")
+    field = new_field("sdf")
+    field.tensors["head.weight"][:] = 0
+    field.tensors["head.bias"][:] = 1
+    fields.save("empty.field", field)
+    assert "there is no surface" in complaint(capsys, "empty.field", "-o", "out.ply", "--resolution", "16")
+    assert "--exact is for meshes" in complaint(capsys, "empty.field", "-o", "out.npy", "--exact")

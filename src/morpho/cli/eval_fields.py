@@ -74,6 +74,9 @@ def eval_fields(
             _check_picture(option, path, overwrite=overwrite)
     field = load(file)
     kind = field.signal.kind
+    for option, path in (("--errors", errors), ("--stages", stages)):
+        if path is not None and kind != "image":
+            raise InputError(f"{option} draws a picture's, and {file} is a field of the kind {kind!r}: leave it out")
     form = kind if kind in ("sdf", "occupancy") else None
     asked = Original(form=form, frames=frames, scale=scale, keep_profile=keep_profile)
     opened = open_original(original, asked)
@@ -142,8 +145,6 @@ def _shape_scores(field: Field, opened: Opened, resolution: int) -> dict[str, An
 def _draw_errors(field: Field, opened: Opened, path: Path, *, overwrite: bool) -> None:
     from morpho.fields.picture import draw_errors
 
-    if field.signal.kind != "image":
-        raise InputError(f"--errors maps those of a picture, and this is a field of the kind {field.signal.kind!r}")
     write(Picture(draw_errors(opened.grid, field.render())), path, overwrite=overwrite)
 
 

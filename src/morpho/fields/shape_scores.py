@@ -15,6 +15,9 @@ from morpho.fields.surface import chamfer, evaluate, iou, mesh_of
 
 __all__ = ["ShapeScores", "field_mesh", "score_against"]
 
+#: Points that are asked for at a time.
+_AT_ONCE = 2**20
+
 #: Points in [-1, 1]^3, ``(N, 3)``, to whether they are inside.
 Inside = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
 
@@ -99,13 +102,11 @@ def _level(field: Field) -> tuple[float, str]:
 
 
 def _on_grid(inside: Inside, resolution: int) -> NDArray[np.bool_]:
-    """Ask plane by plane."""
+    """Ask for so many planes at a time as memory allows: each question has its own cost."""
     axis = np.linspace(-1, 1, resolution)
-    plane = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
-    points = np.empty((len(plane), 3))
-    points[:, 1:] = plane
     grid = np.empty((resolution,) * 3, bool)
-    for i, x in enumerate(axis):
-        points[:, 0] = x
-        grid[i] = inside(points).reshape(resolution, resolution)
+    planes = max(_AT_ONCE // resolution**2, 1)
+    for start in range(0, resolution, planes):
+        points = np.stack(np.meshgrid(axis[start : start + planes], axis, axis, indexing="ij"), axis=-1)
+        grid[start : start + planes] = inside(points.reshape(-1, 3)).reshape(-1, resolution, resolution)
     return grid
