@@ -80,7 +80,7 @@ def read(content: bytes) -> dict[str, list[float]]:
     assert zlib.crc32(coded[:-4]) == struct.unpack("<I", coded[-4:])[0]
     model, signal = card["recipe"]["model"], card["recipe"]["signal"]
     n, d = model["width"], len(signal["shape"])
-    sizes = {}
+    sizes: dict[str, int] = {}
     for i in range(1, len(model["omegas"]) + 1):
         sizes |= {f"mask.{i}.weight": n * (d if i == 1 else n), f"mask.{i}.bias": n}
         sizes |= {f"basis.{i}.weight": n * d, f"basis.{i}.bias": n}

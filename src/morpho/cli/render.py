@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -223,7 +223,9 @@ def _write_video(field: Field, task: _Task) -> str:
     frames = (field.frame(time, size=size, crop=region, threads=task.threads) for time in range(count))
     rate = signal.frame_rate or _FRAME_RATE
     crf = min(2 * (100 - task.quality), 51)
-    shown = track(frames, "frames", total=count)
+    if signal.depth != 8:
+        raise InputError(f"a video of {signal.depth} bits is not written: render its frames with --frame")
+    shown: Iterator[Any] = track(frames, "frames", total=count)
     write_video(task.path, shown, rate, aspect=signal.aspect, crf=crf, overwrite=task.overwrite)
     height, width = size if region is None else region[2:]
     return f"{width} x {height} x {count} frames, {rate:g} per second"
