@@ -69,3 +69,13 @@ def test_frequencies_follow_the_resolution_at_the_final_size() -> None:
 def test_too_few_weights_are_refused() -> None:
     with pytest.raises(InputError, match="5 parameters are too few for scone"):
         defaults.model_for(build("scone"), signal(8, 8), 5)
+
+
+def test_frequencies_of_surfaces_do_not_follow_the_grid_they_are_scored_on() -> None:
+    models = [
+        defaults.model_for(build("siren"), signal(side, side, side, kind="sdf", channels=1), 50_000)
+        for side in (160, 256, 512)
+    ]
+    assert models[0] == models[1] == models[2]
+    small = defaults.model_for(build("siren"), signal(40, 40, 40, kind="sdf", channels=1), 50_000)
+    assert getattr(small, "first_omega") < getattr(models[0], "first_omega")  # noqa: B009

@@ -14,6 +14,8 @@ _VALUES_PER_WEIGHT = 6
 _FEWEST, _MOST, _MOST_FOR_A_GOAL = 5_000, 200_000, 500_000
 #: Of shapes: their surfaces are smooth, however fine the grid.
 _SHAPE = 100_000
+#: The side of a grid in whose frequencies surfaces are fitted, whatever grid they are scored on.
+_SMOOTH = 160
 #: Weights times steps: a minute or two on two cores, at the default batch.
 _WORK = 2.5e8
 _LEAST_STEPS, _MOST_STEPS = 1_000, 5_000
@@ -80,4 +82,6 @@ def model_for(model: Model, signal: Signal, parameters: int) -> Model:
     """
     dimensions, channels = signal.dimensions, signal.channels
     sized = matched(model, parameters, dimensions, channels)
-    return matched(for_signal(sized, signal.shape, channels), parameters, dimensions, channels)
+    pixels = signal.kind in ("image", "video")
+    shape = signal.shape if pixels else tuple(min(side, _SMOOTH) for side in signal.shape)
+    return matched(for_signal(sized, shape, channels), parameters, dimensions, channels)
