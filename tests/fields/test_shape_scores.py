@@ -26,7 +26,7 @@ class Ball:
     """A field that is a ball, exactly; as a distance or an occupancy that falls off over a tenth."""
 
     def __init__(self, kind: Any, radius: float = RADIUS, centre: float = 0.0) -> None:
-        reach = {"low": -0.5, "high": 0.5} if kind == "sdf" else {}
+        reach: dict[str, Any] = {"low": -0.5, "high": 0.5} if kind == "sdf" else {}
         place: dict[str, Any] = {"origin": (10.0, 20.0, 30.0), "extent": (4.0, 4.0, 4.0)}
         self.signal = Signal(kind=kind, shape=(64, 64, 64), channels=1, **reach, **place)
         self.radius, self.centre = radius, centre

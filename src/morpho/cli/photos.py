@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
@@ -130,7 +130,10 @@ def run(
     count = len(plan.jobs)
     failures = 0
     worker = _Worker(transform, options, plan.make_folders, prepare, write_cube)
-    bar = progress(label, total=count) if count > 1 and not options.quiet else nullcontext(lambda steps: None)
+    shown = count > 1 and not options.quiet
+    bar: AbstractContextManager[Callable[..., None]] = (
+        progress(label, total=count) if shown else nullcontext(lambda steps: None)
+    )
     with bar as advance:
         for outcome in _outcomes(worker, plan.jobs, options.workers_for(count)):
             advance(1)
