@@ -97,7 +97,9 @@ class Study:
         def listen(progress: Progress) -> None:
             curve.append([progress.step, round(progress.score, 3)])
 
-        field = fit_field(target, recipe, device="cpu", report=listen, every=max(1, recipe.steps // 20))
+        field = fit_field(
+            target, recipe, device="cpu", report=listen, every=10 if recipe.psnr else max(1, recipe.steps // 20)
+        )
         signal, numbers = target.signal, dict(field.card.numbers)
         outcome = Outcome(
             numbers,
