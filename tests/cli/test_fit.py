@@ -359,7 +359,7 @@ def test_a_mesh_with_holes_is_told_of(monkeypatch: pytest.MonkeyPatch, capsys: C
     assert "not watertight" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("form", "words"), [("occupancy", []), ("sdf", ["--as", "sdf"])])
+@pytest.mark.parametrize(("form", "words"), [("sdf", []), ("occupancy", ["--as", "occupancy"])])
 def test_a_volume(form: str, words: list[str], capsys: Capture) -> None:
     pytest.importorskip("scipy")
     axis = np.linspace(-1, 1, 24)

@@ -128,7 +128,7 @@ def test_any_json_makes_a_model_or_a_sentence(name: str, data: st.DataObject) ->
 
 @pytest.mark.parametrize(
     ("size", "width", "highest"),
-    [(128, 49, 0.23 * 128), (256, 250, 0.35 * 256), (512, 250, 0.23 * 512), (2048, 250, 130.0)],
+    [(128, 49, 29.65), (256, 250, 0.35 * 256), (512, 250, 130.0), (1024, 98, 43.23)],
 )
 def test_frequencies_follow_the_resolution_and_the_budget(size: int, width: int, highest: float) -> None:
     found = for_signal(Scone(width=width), (size, size), 3)

@@ -88,8 +88,7 @@ class Original:
     """What is taken of the original.
 
     Attributes:
-        form: Of a mesh or volume: sdf (signed distances) or occupancy (1 inside). Default: sdf for a mesh, occupancy
-            for a volume.
+        form: Of a mesh or volume: sdf (signed distances, learnt faster) or occupancy (1 inside). Default: sdf.
         frames: Of a video: a range such as 0:60, or 0:250:5 for every fifth frame.
         scale: Of a video or volume: its size, such as 0.5.
         keep_profile: Of a picture: take the values as they are; by default a colour profile is converted to sRGB.

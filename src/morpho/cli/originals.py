@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Opened", "open_original", "open_picture"]
 
 #: Of a volume as signed distances: voxels beyond which they are cut off.
-_REACH = 8
+_REACH = 3
 _COLOURS: dict[int, Colour] = {1: "grey", 2: "grey-alpha", 3: "rgb", 4: "rgba"}
 
 
@@ -129,7 +129,7 @@ def _volume(source: Path, asked: Original) -> Opened:
 
     whole = read_volume(source)
     volume = whole if asked.scale is None else _scaled(whole, asked.scale, source)
-    reach = _REACH * 2 / max(max(volume.shape) - 1, 1) if asked.form == "sdf" else None
+    reach = _REACH * 2 / max(max(volume.shape) - 1, 1) if asked.form != "occupancy" else None
     # At another scale the units stay voxels of the whole.
     signal = replace(volume_signal(volume, reach), extent=volume_signal(whole).extent)
     return _solid(signal, volume if reach is None else volume_sdf(volume, reach))

@@ -15,7 +15,7 @@ _FEWEST, _MOST, _MOST_FOR_A_GOAL = 5_000, 200_000, 500_000
 #: Of shapes: their surfaces are smooth, however fine the grid.
 _SHAPE = 100_000
 #: The side of a grid in whose frequencies surfaces are fitted, whatever grid they are scored on.
-_SMOOTH = 160
+_SMOOTH = 256
 #: Weights times steps: a minute or two on two cores, at the default batch.
 _WORK = 2.5e8
 _LEAST_STEPS, _MOST_STEPS = 1_000, 5_000

@@ -93,9 +93,10 @@ def matched(model: Model, parameters: int, dimensions: int, channels: int) -> Mo
 def for_signal(model: Model, shape: Sequence[int], channels: int) -> Model:
     """Return the model with frequencies that follow the signal's resolution and the number of parameters.
 
-    The highest frequency is 0.35 radians per half side for each sample on a side, 0.23 where there are more than three
-    values for each parameter, and at most 130; a ladder keeps its ratios. Grids take the signal's proportions. (Rule
-    of thumb from trials with pictures of 128, 256 and 512 pixels.)
+    The highest frequency is 0.35 radians per half side for each sample on a side, and at most 130. Where there are
+    ``r > 3`` values for each parameter it is lower: of pictures by ``(3 / r)^0.6``, of others, whose samples depend
+    more on each other, by a third. A ladder keeps its ratios. Grids take the signal's proportions. (Rule of thumb from
+    trials with pictures of 128 to 627 pixels a side and 1 to 65 values for each parameter, and a volume of 256^3.)
 
     Args:
         model: whose frequencies are replaced; a model that has none comes back as it is.
@@ -103,13 +104,13 @@ def for_signal(model: Model, shape: Sequence[int], channels: int) -> Model:
         channels: of a value.
 
     >>> for_signal(Scone(width=49), (128, 128), 3).omegas
-    (29.44, 19.63, 9.81, 3.27)
+    (29.65, 19.77, 9.88, 3.29)
     """
     sides = [side for side in shape if side > 1] or [1]
-    values = math.prod(shape) * channels
     side = math.prod(sides) ** (1 / len(sides))
-    starved = values > 3 * model.parameters(len(shape), channels)
-    omega = min(side * (0.23 if starved else 0.35), 130.0)
+    starved = max(1.0, math.prod(shape) * channels / (3 * model.parameters(len(shape), channels)))
+    factor = starved**-0.6 if len(shape) == 2 else 2 / 3 if starved > 1 else 1.0
+    omega = min(0.35 * side * factor, 130.0)
     if isinstance(model, Scone):
         highest = max(model.omegas)
         return replace(model, omegas=tuple(round(omega * each / highest, 2) for each in model.omegas))

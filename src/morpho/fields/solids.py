@@ -19,6 +19,8 @@ from morpho.fields.targets import BLOCK, Function, GridTarget, Target
 
 __all__ = ["PointTarget", "VolumeTarget"]
 
+#: Of draws, those from the surface.
+_SHARE = {"sdf": 0.85, "occupancy": 0.5}
 #: The output that a logit of an occupancy is divided by: at the outputs -1 and 1 the field is 98 % sure.
 _SURE = 4.0
 #: Voxels that a score looks at: the error of an intersection over union near 99.9 % is then about 0.01 %.
@@ -34,7 +36,8 @@ class VolumeTarget(GridTarget):
     Args:
         signal: an occupancy, or signed distances from ``low`` to ``high``, beyond which they are cut off.
         samples: ``(X, Y, Z)``: booleans, or 0 and 1; or distances, negative inside.
-        surface: the share of draws that come from the voxels at the surface; 0 draws all voxels alike.
+        surface: the share of draws that come from the voxels at the surface; 0 draws all voxels alike. By default
+            0.85 of distances, which say elsewhere little more than a sign, and 0.5 of occupancies.
 
     Raises:
         InputError: the samples are not what the signal says, or the share is not in 0..1 (1 excluded).
@@ -42,7 +45,9 @@ class VolumeTarget(GridTarget):
 
     live_name: ClassVar[str] = "loss"
 
-    def __init__(self, signal: Signal, samples: NDArray[Any], *, surface: float = 0.5) -> None:
+    def __init__(self, signal: Signal, samples: NDArray[Any], *, surface: float | None = None) -> None:
+        if surface is None:
+            surface = _SHARE.get(signal.kind, 0.0)
         if signal.kind not in ("occupancy", "sdf") or not 0 <= surface < 1:
             raise InputError(f"{signal.kind} with a share {surface} is no volume: a shape and a share below 1 are")
         if signal.kind == "sdf":
