@@ -23,7 +23,7 @@ from morpho.fields.files import load, save
 from morpho.fields.model import Model, Scone
 from morpho.fields.peers import Siren
 from morpho.fields.plus import SconePlus
-from morpho.fields.recipe import Recipe
+from morpho.fields.recipe import Interpolation, Recipe
 from morpho.fields.registry import build, for_signal
 from morpho.fields.signal import Signal
 from morpho.images import psnr
@@ -88,8 +88,8 @@ def between() -> list[Record]:
         pixels = kodak(number)
         target = picture_target(halved(pixels))
         picture = f"kodim{number:02d}"
-        for name, model, share in _between_models(target.signal.shape):
-            recipe = Recipe(model=sized(model, 73_728, target), steps=800, between=share)
+        for name, model, share, way in _between_models(target.signal.shape):
+            recipe = Recipe(model=sized(model, 73_728, target), steps=800, between=share, interpolation=way)
             done = study.run(f"{name}-{number}", target, recipe, partial(_between_numbers, pixels))
             numbers = done.numbers
             rows.append([picture, name, done.parameters, round(numbers["seen"], 2), round(numbers["all"], 2)])
@@ -108,7 +108,7 @@ def between() -> list[Record]:
             seeds=[0],
             wall_seconds=watch.seconds,
             notes="'auto': frequencies from the resolution. 'between': half of the points of each step lie between the "
-            "pixels and are to have bilinearly interpolated values there.",
+            "pixels and are to have interpolated values there, linearly or by that cubic.",
         )
     ]
 
@@ -116,13 +116,14 @@ def between() -> list[Record]:
 _SHOWN = (1, 3, 5)
 
 
-def _between_models(shape: tuple[int, ...]) -> list[tuple[str, Model, float]]:
+def _between_models(shape: tuple[int, ...]) -> list[tuple[str, Model, float, Interpolation]]:
     auto = for_signal(SconePlus(), shape, 3)
     return [
-        ("scone", Scone(), 0.0),
-        ("scone+, auto", auto, 0.0),
-        ("scone+, auto, between", auto, 0.5),
-        ("siren, first omega 30", Siren(), 0.0),
+        ("scone", Scone(), 0.0, "linear"),
+        ("scone+, auto", auto, 0.0, "linear"),
+        ("scone+, auto, between", auto, 0.5, "linear"),
+        ("scone+, auto, between, cubic", auto, 0.5, "cubic"),
+        ("siren, first omega 30", Siren(), 0.0, "linear"),
     ]
 
 
@@ -134,58 +135,74 @@ def _between_numbers(pixels: NDArray[np.uint8], field: Field) -> dict[str, float
 def rate() -> list[Record]:
     """Bits per pixel and PSNR of saved files, beside JPEG on the same pictures and COIN as published."""
     watch, study = Stopwatch(), Study("rate")
-    rows = [_coded(study, number) for number in _ALL]
-    costs = [float(row[5]) for row in rows if row[5] is not None]
-    rows.append(["mean", rows[0][1], *means(rows, (2,), 3), *means(rows, (3,)), None, *means(rows, (6, 7))])
-    rows[-1][5] = round(statistics.mean(costs), 2)
+    rows = [_coded(study, number, 18_000, 8) for number in _ALL]
+    costs = [float(row[6]) for row in rows if row[6] is not None]
+    rows.append(["mean", 8, rows[0][2], *means(rows, (3,), 3), *means(rows, (4,)), None, None, *means(rows, (7, 8))])
+    rows[-1][6] = round(statistics.mean(costs), 2)
     jpeg = statistics.mean(_jpeg_at(kodak(number, halve=False), 0.423) for number in _ALL)
+    budgets = ((9_000, 8), (36_000, 8), (72_000, 8), (144_000, 6))
+    further = [_coded(study, number, *budget) for budget in budgets for number in _SHOWN]
     return [
         Record(
             name="fields-rate",
             title="Fields as files: bits per pixel and PSNR in dB",
             command="python -m benchmarks.fields rate",
-            protocol="Kodak at full size; scone+ with 8 bits per weight and frequencies that follow the number of "
-            "weights, 1,500 steps of 8,192 pixels, the last fifth with rounded weights; all bytes of the file; PSNR of "
-            "the picture that its reader renders, in whole numbers. 'Float' is the same fit without rounding. JPEG "
-            "(Pillow, 4:2:0, optimised) between its two nearest qualities. COIN: the published means over all 24 "
-            "pictures of Kodak's, between its two nearest points, after 50,000 steps of all pixels.",
-            columns=[
-                "picture",
-                "parameters",
-                "bits per pixel",
-                "field",
-                "float",
-                "cost of 8 bits",
-                "JPEG",
-                "COIN, mean of 24",
-            ],
+            protocol=f"Kodak at full size; scone+ with frequencies that follow the number of weights, {_LONG:,} steps "
+            "of 8,192 pixels, the last fifth with rounded weights; all bytes of the file; PSNR of the picture that its "
+            "reader renders, in whole numbers. 'Float' is the same fit without rounding. JPEG (Pillow, 4:2:0, "
+            "optimised) between its two nearest qualities. COIN: the published means over all 24 pictures of Kodak's, "
+            "between its two nearest points, after 50,000 steps of all pixels.",
+            columns=_COLUMNS,
             rows=rows,
             n=len(_ALL),
             seeds=[0],
             wall_seconds=watch.seconds,
             notes="These are the twelve pictures with odd numbers. How hard they are: JPEG's mean at 0.423 bits per "
-            "pixel is "
-            f"{jpeg:.2f} dB on them, and 28.04 as published for all 24.",
-        )
+            f"pixel is {jpeg:.2f} dB on them, and 28.04 as published for all 24.",
+        ),
+        Record(
+            name="fields-rate-budgets",
+            title="The same with fewer and with more weights",
+            command="python -m benchmarks.fields rate",
+            protocol="As above, on the first three of those pictures.",
+            columns=_COLUMNS,
+            rows=further,
+            n=len(_SHOWN),
+            seeds=[0],
+            wall_seconds=watch.seconds,
+        ),
     ]
 
 
 _ALL = tuple(range(1, 24, 2))
+_LONG = 3000
+_COLUMNS = [
+    "picture",
+    "bits per weight",
+    "parameters",
+    "bits per pixel",
+    "field",
+    "float",
+    "cost of rounding",
+    "JPEG",
+    "COIN, mean of 24",
+]
 
 
-def _coded(study: Study, number: int) -> list[Cell]:
-    """A row: a picture with and, for the pictures of the other tables, without rounding."""
+def _coded(study: Study, number: int, parameters: int, bits: int) -> list[Cell]:
+    """A row: a picture with and, at 8 bits for the pictures of the other tables, without rounding."""
     pixels = kodak(number, halve=False)
     target = picture_target(pixels)
-    model = for_signal(sized(SconePlus(), 18_000, target), target.signal.shape, 3)
-    recipe = Recipe(model=model, steps=1500)
-    coded = study.run(f"8-{number}", target, replace(recipe, bits=8), partial(_written, pixels))
+    model = for_signal(sized(SconePlus(), parameters, target), target.signal.shape, 3)
+    recipe = Recipe(model=model, steps=_LONG)
+    name = f"{parameters}-{number}"
+    coded = study.run(f"{bits}-{name}", target, replace(recipe, bits=bits), partial(_written, pixels))
     bpp, read = coded.numbers["bpp"], coded.numbers["read"]
-    plain = study.run(f"32-{number}", target, recipe).psnr if number in _SHOWN else None
+    plain = study.run(f"32-{name}", target, recipe).psnr if bits == 8 and number in _SHOWN else None
     rates, scores = zip(*_COIN, strict=True)
     float_cells = (None, None) if plain is None else (round(plain, 2), round(plain - read, 2))
     others = (round(value, 2) for value in (_jpeg_at(pixels, bpp), float(np.interp(bpp, rates, scores))))
-    return [f"kodim{number:02d}", coded.parameters, round(bpp, 3), round(read, 2), *float_cells, *others]
+    return [f"kodim{number:02d}", bits, coded.parameters, round(bpp, 3), round(read, 2), *float_cells, *others]
 
 
 def _written(pixels: NDArray[np.uint8], field: Field) -> dict[str, float]:

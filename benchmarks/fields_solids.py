@@ -36,7 +36,7 @@ _PARAMETERS = 132_000
 _REACH, _SURFACE = 6 / _RESOLUTION, 0.85
 
 
-def shapes(steps: int = 600) -> list[Record]:
+def shapes(steps: int = 1500) -> list[Record]:
     """IoU and Chamfer distance of two occupancy volumes and a mesh."""
     watch, study = Stopwatch(), Study("shapes")
     rows: list[list[Cell]] = []
@@ -75,6 +75,7 @@ def _solid_models() -> list[tuple[str, Model, float | None]]:
         ("scone+", SconePlus(omegas=(60.0, 36.0, 24.0, 15.0, 9.0, 4.2)), None),
         ("siren", Siren(first_omega=60.0), None),
         ("mfn", Mfn(input_scale=128.0), 2e-3),
+        ("hash-grid", build("hash-grid", finest=128), None),
     ]
 
 
@@ -99,7 +100,7 @@ def _solid_numbers(truth: NDArray[np.bool_], field: Field) -> dict[str, float]:
     return {"every_iou": found.iou, "chamfer": found.chamfer}
 
 
-def video(steps: int = 500) -> list[Record]:
+def video(steps: int = 1200) -> list[Record]:
     """PSNR of 60 half-size frames."""
     watch, study = Stopwatch(), Study("video")
     clip = read_video(data_root("inr") / "inr" / "video" / "bikes.mp4", stop=60, scale=0.5)
@@ -131,6 +132,7 @@ def _video_models() -> list[tuple[str, Model, float | None]]:
         ("scone+", SconePlus(), None),
         ("siren, first omega 60", Siren(first_omega=60.0), None),
         ("finer", build("finer"), None),
+        ("hash-grid", build("hash-grid", finest=256), None),
     ]
 
 
