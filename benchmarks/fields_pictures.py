@@ -190,7 +190,7 @@ _COLUMNS = [
 
 
 def _coded(study: Study, number: int, parameters: int, bits: int) -> list[Cell]:
-    """A row: a picture with and, at 8 bits for the pictures of the other tables, without rounding."""
+    """A row: a picture with rounding and, at the first budget for the pictures of the other tables, without."""
     pixels = kodak(number, halve=False)
     target = picture_target(pixels)
     model = for_signal(sized(SconePlus(), parameters, target), target.signal.shape, 3)
@@ -198,7 +198,7 @@ def _coded(study: Study, number: int, parameters: int, bits: int) -> list[Cell]:
     name = f"{parameters}-{number}"
     coded = study.run(f"{bits}-{name}", target, replace(recipe, bits=bits), partial(_written, pixels))
     bpp, read = coded.numbers["bpp"], coded.numbers["read"]
-    plain = study.run(f"32-{name}", target, recipe).psnr if bits == 8 and number in _SHOWN else None
+    plain = study.run(f"32-{name}", target, recipe).psnr if parameters == 18_000 and number in _SHOWN else None
     rates, scores = zip(*_COIN, strict=True)
     float_cells = (None, None) if plain is None else (round(plain, 2), round(plain - read, 2))
     others = (round(value, 2) for value in (_jpeg_at(pixels, bpp), float(np.interp(bpp, rates, scores))))
