@@ -127,16 +127,19 @@ def test_any_json_makes_a_model_or_a_sentence(name: str, data: st.DataObject) ->
 
 
 @pytest.mark.parametrize(
-    ("size", "width", "highest"),
-    [(128, 49, 29.65), (256, 250, 0.35 * 256), (512, 250, 130.0), (1024, 98, 43.23)],
+    ("size", "width", "highest", "siren_has"),
+    [(128, 49, 29.65, 28.36), (256, 250, 0.35 * 256, 0.35 * 256), (512, 250, 130.0, 130.0), (1024, 98, 43.23, 42.23)],
 )
-def test_frequencies_follow_the_resolution_and_the_budget(size: int, width: int, highest: float) -> None:
+def test_frequencies_follow_the_resolution_and_the_budget(
+    size: int, width: int, highest: float, siren_has: float
+) -> None:
+    """At equal widths a SIREN has fewer parameters, and so lower frequencies where they are scarce."""
     found = for_signal(Scone(width=width), (size, size), 3)
     assert isinstance(found, Scone)
     assert found.omegas == pytest.approx([highest * ratio for ratio in (1, 2 / 3, 1 / 3, 1 / 9)], abs=0.006)
     siren = for_signal(Siren(width=width), (size, size), 3)
     assert isinstance(siren, Siren)
-    assert siren.first_omega == pytest.approx(highest, abs=0.006)
+    assert siren.first_omega == pytest.approx(siren_has, abs=0.006)
     assert siren.omega == 30
 
 
