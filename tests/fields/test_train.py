@@ -77,6 +77,13 @@ def test_fits_are_repeatable(plain: Field) -> None:
     assert not np.array_equal(other.tensors["head.weight"], plain.tensors["head.weight"])
 
 
+def test_a_fit_that_collapses_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    fit(target(), QUICK, device="cpu")
+    assert capsys.readouterr().err == ""
+    fit(target(), replace(QUICK, learning_rate=0.02, clip=0.0, warmup=60, steps=90), device="cpu", every=5)
+    assert capsys.readouterr().err.endswith(" dB on the way: give a lower learning rate than 0.02\n")
+
+
 def test_even_samples_beat_random_ones(plain: Field) -> None:
     random = fit(target(), replace(QUICK, sampler="random"), device="cpu")
     assert plain.card.numbers["psnr"] > random.card.numbers["psnr"]

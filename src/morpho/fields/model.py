@@ -192,8 +192,8 @@ class Scone(Model):
 
     @property
     def learning_rate(self) -> float:
-        """About ``0.14 / width``, with a short warm-up and clipped gradients; at most 1e-2."""
-        return min(0.14 / self.width, 1e-2)
+        """About ``0.14 / width``, with a short warm-up and clipped gradients; at most 2e-3."""
+        return min(0.14 / self.width, 2e-3)
 
     def shapes(self, dimensions: int, channels: int) -> Shapes:
         """Return ``mask.i``, ``basis.i`` and ``head``, each with a weight and a bias."""

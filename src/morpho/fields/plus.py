@@ -41,8 +41,8 @@ class SconePlus(Scone):
 
     @property
     def learning_rate(self) -> float:
-        """About ``0.2 / width``, with a short warm-up and clipped gradients; at most 1e-2."""
-        return min(0.2 / self.width, 1e-2)
+        """About ``0.2 / width``, with a short warm-up and clipped gradients; at most 2e-3, or long fits collapse."""
+        return min(0.2 / self.width, 2e-3)
 
     def initial(self, dimensions: int, channels: int, random: np.random.Generator) -> dict[str, NDArray[np.float32]]:
         """Draw the weights from the published laws, the first mask's from a wider one."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from morpho.artifacts import Card
+from morpho.console import note
 from morpho.errors import InputError
 from morpho.fields.differentiable import TORCH
 from morpho.fields.field import Field
@@ -97,6 +98,8 @@ _PLACES = 3
 _AVERAGE = 0.95
 #: The mean is looked at when the batches are within so many decibels of the goal, first on at most so many samples.
 _NEAR, _LOOKED_AT = 4.0, 32768
+#: A fit that fell back by so many decibels, after a step that was too long, seldom makes up for it.
+_COLLAPSE = 1.5
 #: Steps after which step sizes of rounded weights are chosen anew, in the first half of the part that is rounded.
 _FOLLOW = 50
 
@@ -117,6 +120,7 @@ class _Fit:
         self.rounding = Rounding(shapes, recipe.bits) if recipe.bits < 32 else None
         self.errors: list[Tensor] = []
         self.ended, self.margin = False, 0.0
+        self.highest, self.fall = -math.inf, 0.0
         self.spent, self.measuring, self.started = 0.0, 0.0, time.monotonic()
         plan = _plan(target, recipe)
         rules = Rules(
@@ -174,7 +178,11 @@ class _Fit:
         self.errors = []
         if not math.isfinite(error):
             raise InputError(f"the fit diverged within {self.run.step} steps: give a lower learning rate")
-        return Progress(self.run.step, self.target.live(error), self.seconds)
+        score = self.target.live(error)
+        if self.target.live_name == "psnr" and not (self.rounding and self._rounds(self._part)):
+            self.highest = max(self.highest, score)
+            self.fall = max(self.fall, self.highest - score)
+        return Progress(self.run.step, score, self.seconds)
 
     def _terms(self, part: float) -> Iterator[Tensor]:
         """The terms of a step's loss, whose sum is the mean over its points."""
@@ -236,6 +244,8 @@ class _Fit:
         return reached
 
     def _result(self) -> Field:
+        if self.fall > _COLLAPSE:
+            note(f"the fit lost {self.fall:.1f} dB on the way: give a lower learning rate than {self.recipe.rate:.2g}")
         module, recipe, seconds = self.run.best_model(), self.recipe, self.seconds
         tensors, scales = module.to_tensors(), None
         if self.rounding is not None:
@@ -254,11 +264,13 @@ class _Fit:
         """What a checkpoint holds beside the run."""
         rounding = {} if self.rounding is None else self.rounding.state_dict()
         own = {"seconds": self.seconds, "margin": self.margin, "ended": self.ended}
+        own |= {"highest": self.highest, "fall": self.fall}
         return own | {"sampler": self.sampler.state_dict(), "rounding": rounding}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from it."""
         self.spent, self.margin, self.ended = state["seconds"], state["margin"], state["ended"]
+        self.highest, self.fall = state["highest"], state["fall"]
         self.sampler.load_state_dict(state["sampler"])
         if self.rounding is not None:
             self.rounding.load_state_dict(state["rounding"])
