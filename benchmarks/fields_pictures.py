@@ -157,8 +157,8 @@ def rate() -> list[Record]:
             n=len(_ALL),
             seeds=[0],
             wall_seconds=watch.seconds,
-            notes="These are the pictures with odd numbers but kodim07, which rates were tuned on. How hard they are: JPEG's mean at 0.423 bits per "
-            f"pixel is {jpeg:.2f} dB on them, and 28.04 as published for all 24.",
+            notes="These are the pictures with odd numbers but kodim07, which rates were tuned on. How hard they are: "
+            f"JPEG's mean at 0.423 bits per pixel is {jpeg:.2f} dB on them, and 28.04 as published for all 24.",
         ),
         Record(
             name="fields-rate-budgets",
