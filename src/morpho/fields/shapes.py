@@ -143,7 +143,7 @@ class Shape:
     ) -> Points:
         """Draw points ``(count, 3)`` in the cube for a fit: around the surface, and some anywhere.
 
-        Surface points plus Laplace noise, half of them of each scale, and kept within the cube (Li et al., 2026, who
+        Surface points plus Laplace noise, half of them of each scale, and kept within the cube (Li et al., 2024, who
         let points beyond its sides come back on the other; their cube has the side 1, so that their scales 0.1 and
         0.001 are twice that here).
 

@@ -115,7 +115,7 @@ def chamfer(ours: NDArray[Any], theirs: NDArray[Any], *, box: float = 2.0) -> fl
     """Return the Chamfer distance of two sets of points, in units in which the cube has the side 1.
 
     ``(mean over ours of the distance to the nearest of theirs + the other way round) / box``: a sum, not a mean, of
-    distances, not squares (as Li et al., 2026, score SCONE, on the vertices of two meshes).
+    distances, not squares (as Li et al., 2024, score SCONE, on the vertices of two meshes).
 
     Args:
         ours: ``(N, 3)``.
