@@ -17,7 +17,7 @@ from morpho.fields.model import Model
 from morpho.fields.peers import Mfn, Siren
 from morpho.fields.plus import SconePlus
 from morpho.fields.recipe import Recipe
-from morpho.fields.registry import build
+from morpho.fields.registry import build, for_signal
 from morpho.fields.shape_scores import score_against
 from morpho.fields.shapes import Shape, read_shape
 from morpho.fields.solids import VolumeTarget
@@ -36,7 +36,7 @@ _PARAMETERS = 132_000
 _REACH, _SURFACE = 6 / _RESOLUTION, 0.85
 
 
-def shapes(steps: int = 1500) -> list[Record]:
+def shapes(lengths: tuple[int, ...] = (600, 1500)) -> list[Record]:
     """IoU and Chamfer distance of two occupancy volumes and a mesh."""
     watch, study = Stopwatch(), Study("shapes")
     rows: list[list[Cell]] = []
@@ -44,22 +44,31 @@ def shapes(steps: int = 1500) -> list[Record]:
     for name, file in (("dragon", "dragon.mat.zip"), ("thai", "thai_statue.mat.zip"), ("armadillo", "armadillo.ply")):
         truth, target = _mesh(folder / "mesh" / file) if file.endswith("ply") else _volume(folder / "occupancy" / file)
         for label, model, rate in _solid_models():
-            recipe = Recipe(model=sized(model, _PARAMETERS, target), learning_rate=rate, steps=steps)
-            done = study.run(f"{name}-{label}", target, recipe, partial(_solid_numbers, truth))
-            numbers = (100 * done.numbers["every_iou"], 1e4 * done.numbers["chamfer"])
-            rows.append([name, label, done.parameters, round(numbers[0], 2), round(numbers[1], 2), round(done.seconds)])
+            row: list[Cell] = [name, label]
+            for steps in lengths:
+                recipe = Recipe(model=sized(model, _PARAMETERS, target), learning_rate=rate, steps=steps)
+                done = study.run(f"{name}-{label}-{steps}", target, recipe, partial(_solid_numbers, truth))
+                iou, chamfer = 100 * done.numbers["every_iou"], 1e4 * done.numbers["chamfer"]
+                row += [round(iou, 2), round(chamfer, 2), round(done.seconds)]
+            rows.append([*row[:2], done.parameters, *row[2:]])
     return [
         Record(
             name="fields-shapes",
             title="Shapes as fields: IoU in percent and Chamfer distance",
             command="python -m benchmarks.fields shapes",
-            protocol=f"{steps} steps of 8,192 points, at most {_PARAMETERS:,} parameters, seed 0. "
+            protocol=f"{' or '.join(f'{steps:,}' for steps in lengths)} steps of 8,192 points, at most "
+            f"{_PARAMETERS:,} parameters, seed 0. "
             "Dragon and Thai statue: the 512^3 occupancies, nearest voxels of a 256^3 grid; the field is fitted to "
             "signed distances of that grid, cut off at 3 voxels, 85 % of the points at the surface. Armadillo: "
             "2,000,000 points around the mesh with signed distances. IoU of the signs on all voxels of the 256^3 grid. "
             "Chamfer: vertices of the two marching-cubes meshes of that grid, sum of the two mean distances, in "
             "1/10,000 of the cube's side.",
-            columns=["shape", "model", "parameters", "IoU", "Chamfer", "seconds"],
+            columns=[
+                "shape",
+                "model",
+                "parameters",
+                *(f"{what}, {steps:,} steps" for steps in lengths for what in ("IoU", "Chamfer", "seconds")),
+            ],
             rows=rows,
             n=3,
             seeds=[0],
@@ -106,8 +115,10 @@ def video(steps: int = 1200) -> list[Record]:
     clip = read_video(data_root("inr") / "inr" / "video" / "bikes.mp4", stop=60, scale=0.5)
     target = GridTarget(clip.signal, clip.frames)
     rows: list[list[Cell]] = []
-    for label, model, rate in _video_models():
-        recipe = Recipe(model=sized(model, 196_608, target), learning_rate=rate, steps=steps)
+    for label, model, auto in _video_models():
+        model = sized(model, 196_608, target)
+        model = for_signal(model, clip.signal.shape, 3) if auto else model
+        recipe = Recipe(model=model, steps=steps)
         done = study.run(label, target, recipe, partial(_frame_numbers, clip.frames))
         numbers = [round(done.numbers[name], 2) for name in ("mean", "deviation")]
         rows.append([label, done.parameters, *numbers, round(done.seconds)])
@@ -117,7 +128,9 @@ def video(steps: int = 1200) -> list[Record]:
             title="A video as a field: PSNR in dB over frames",
             command="python -m benchmarks.fields video",
             protocol="bikes.mp4, frames 0 to 59 at half size (320 x 136), 7.8 million values, at most 196,608 "
-            f"parameters, {steps} steps of 8,192 samples, seed 0; PSNR of each frame at the end.",
+            f"parameters, {steps} steps of 8,192 samples, seed 0; PSNR of each frame at the end. auto: "
+            "frequencies from the resolution and the number of "
+            "parameters.",
             columns=["model", "parameters", "mean", "standard deviation", "seconds"],
             rows=rows,
             n=60,
@@ -127,12 +140,15 @@ def video(steps: int = 1200) -> list[Record]:
     ]
 
 
-def _video_models() -> list[tuple[str, Model, float | None]]:
+def _video_models() -> list[tuple[str, Model, bool]]:
+    """Models, and whether their frequencies are those that `morpho fit` gives them or as many as pictures have."""
     return [
-        ("scone+", SconePlus(), None),
-        ("siren, first omega 60", Siren(first_omega=60.0), None),
-        ("finer", build("finer"), None),
-        ("hash-grid", build("hash-grid", finest=256), None),
+        ("scone+, auto", SconePlus(), True),
+        ("scone+, first omega 100", SconePlus(), False),
+        ("siren, auto", Siren(), True),
+        ("siren, first omega 60", Siren(first_omega=60.0), False),
+        ("finer", build("finer"), False),
+        ("hash-grid", build("hash-grid", finest=256), False),
     ]
 
 
