@@ -101,6 +101,25 @@ def test_what_cannot_work(words: list[str], message: str, capsys: Capture) -> No
     assert captured.out == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--errors", "a.png"], "a.png is a.png, which is never overwritten: choose another name with --errors"),
+        (["--stages", "link.png"], "link.png is a.png, which is never overwritten: choose another name with --stages"),
+        (["--errors", "e.png", "--stages", "./e.png"], "e.png is e.png, which is never overwritten"),
+        (["--frames", "0:5"], "--frames does not go with x.field, a field of the kind 'image': leave it out"),
+        (["--scale", "0.5"], "--scale does not go with x.field"),
+    ],
+)
+def test_originals_stay_and_options_belong(words: list[str], message: str, capsys: Capture) -> None:
+    Path("link.png").symlink_to("a.png")
+    before = Path("a.png").read_bytes()
+    assert evaluate("a.png", "x.field", *words, "--overwrite") == 1
+    assert message in capsys.readouterr().err
+    assert Path("a.png").read_bytes() == before
+    assert not Path("e.png").exists()
+
+
 # --- videos and shapes ---
 
 

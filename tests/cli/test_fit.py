@@ -145,7 +145,7 @@ def test_a_picture_becomes_a_field_beside_it(capsys: Capture) -> None:
     assert 500 < count <= 600
     assert captured.out == (
         f"shots/a.png -> shots/a.field  32 x 24  {field.card.numbers['psnr']:.2f} dB  siren: {count} parameters, "
-        f"{size / 1024:.1f} KiB  {8 * size / 768:.3g} bits/pixel  {captured.out.split()[-2]} s\n"
+        f"{size / 1024:.1f} KiB  {8 * size / 768:.3g} bits/pixel  {' '.join(captured.out.split()[-2:])}\n"
     )
 
 
@@ -278,6 +278,17 @@ def test_what_else_lies_in_the_folder_of_a_run_stays() -> None:
     Path("a.run/mine.txt").write_text("precious")
     assert fit("a.png", *SHORT, "-q") == 0
     assert files() == ["a.field", "a.png", "a.run/mine.txt"]
+
+
+def test_where_nothing_can_be_written_the_others_go_on(capsys: Capture) -> None:
+    write(ramp(), "a.png")
+    write(ramp(), "b.png")
+    Path("a.run").write_text("no folder")
+    assert fit("a.png", "b.png", *SHORT) == 1
+    first, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("morpho: a.png: a.field or the run's files beside it cannot be written (")
+    assert last == "morpho: 1 of 2 fits failed"
+    assert files() == ["a.png", "a.run", "b.field", "b.png"]
 
 
 def test_a_fit_that_fails_leaves_nothing(capsys: Capture) -> None:

@@ -153,9 +153,9 @@ def test_wrong_usage(words: list[str], message: str, capsys: Capture) -> None:
     [
         (["no.field", "-o", "a.png"], "no.field: it does not exist"),
         (["junk.field", "-o", "a.png"], "junk.field"),
-        (["x.field", "-o", "a.txt"], "a.txt has no suffix of a kind that fields hold"),
-        (["x.field", "-o", "a"], "no suffix"),
-        (["x.field", "-o", "y.field"], "y.field is a field already"),
+        (["x.field", "-o", "a.txt"], "cannot become a.txt: name a picture (.png .jpg .webp .tif .bmp)"),
+        (["x.field", "-o", "a"], "cannot become a: name a picture"),
+        (["x.field", "-o", "y.field"], "cannot become y.field: name a picture"),
         (["x.field", "-o", "a.mp4"], "of the kind 'image', which cannot become a.mp4: name a picture (.png"),
         (["x.field", "-o", "a.ply"], "cannot become a.ply"),
         (["clip.field", "-o", "a.ply"], "cannot become a.ply: name a video (.mp4 .mkv) or a picture"),
@@ -181,6 +181,20 @@ def test_what_cannot_work(words: list[str], message: str, capsys: Capture) -> No
     Path("folder.png").mkdir()
     assert message in complaint(capsys, *words)
     assert Path("there.png").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["x.gif", "x", "y.field", "out/"])
+def test_names_that_say_nothing(name: str, capsys: Capture) -> None:
+    message = complaint(capsys, "x.field", "-o", name)
+    assert "a field of the kind 'image', which cannot become" in message
+    assert message.endswith("name a picture (.png .jpg .webp .tif .bmp)\n")
+
+
+def test_a_field_is_never_overwritten(capsys: Capture) -> None:
+    Path("x.field").rename("x.png")
+    before = Path("x.png").read_bytes()
+    assert "which is never overwritten" in complaint(capsys, "x.png", "-o", "x.png", "--overwrite")
+    assert Path("x.png").read_bytes() == before
 
 
 def test_overwrite(photo: Field) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from morpho.cli.field_files import frame_range
+from morpho.cli.field_files import check_apart, frame_range
 from morpho.cli.fit import Original
 from morpho.cli.options import whole
 from morpho.cli.originals import Opened, open_original
@@ -72,11 +72,21 @@ def eval_fields(
     for option, path in (("--errors", errors), ("--stages", stages)):
         if path is not None:
             _check_picture(option, path, overwrite=overwrite)
+            check_apart(option, path, original, file)
+    if errors is not None and stages is not None:
+        check_apart("--stages", stages, errors)
     field = load(file)
     kind = field.signal.kind
     for option, path in (("--errors", errors), ("--stages", stages)):
         if path is not None and kind != "image":
             raise InputError(f"{option} draws a picture's, and {file} is a field of the kind {kind!r}: leave it out")
+    for option, given, kinds in (
+        ("--frames", frames, ("video",)),
+        ("--scale", scale, ("video", "sdf", "occupancy")),
+        ("--keep-profile", keep_profile, ("image",)),
+    ):
+        if given and kind not in kinds:
+            raise InputError(f"{option} does not go with {file}, a field of the kind {kind!r}: leave it out")
     form = kind if kind in ("sdf", "occupancy") else None
     asked = Original(form=form, frames=frames, scale=scale, keep_profile=keep_profile)
     opened = open_original(original, asked)

@@ -12,10 +12,20 @@ from cyclopts import Token
 
 from morpho.cli.inputs import Found
 from morpho.cli.names import Namer
-from morpho.errors import InputError
+from morpho.errors import InputError, OutputExistsError
 from morpho.images.io import SUFFIXES as _PICTURES
 
-__all__ = ["FIELD", "FieldNamer", "Kind", "byte_count", "crop", "frame_range", "kind_of", "pixel_size"]
+__all__ = [
+    "FIELD",
+    "FieldNamer",
+    "Kind",
+    "byte_count",
+    "check_apart",
+    "crop",
+    "frame_range",
+    "kind_of",
+    "pixel_size",
+]
 
 #: The suffix of a field's file.
 FIELD = ".field"
@@ -49,6 +59,17 @@ def kind_of(path: Path) -> Kind:
         raise InputError(f"{path} is a field already: `morpho render` decodes it")
     known = "; ".join(f"a {kind} ({' '.join(suffixes)})" for kind, suffixes in _SUFFIXES.items())
     raise InputError(f"{path} has no suffix of a kind that fields hold: give {known}")
+
+
+def check_apart(option: str, path: Path, *others: Path) -> None:
+    """Refuse to write a file over one that is read, or that is written too, be it through a link.
+
+    Raises:
+        OutputExistsError: both are one file.
+    """
+    for other in others:
+        if path.resolve() == other.resolve() or (path.exists() and other.exists() and path.samefile(other)):
+            raise OutputExistsError(f"{path} is {other}, which is never overwritten: choose another name with {option}")
 
 
 class FieldNamer(Namer):

@@ -132,6 +132,12 @@ class Fitter:
             return Outcome(
                 input=name, output=str(target), status="failed", error=text if name in text else f"{name}: {text}"
             )
+        except OSError as error:
+            text = (
+                f"{name}: {target} or the run's files beside it cannot be written ({error.strerror or error}): "
+                "check the disk, and that you may write there"
+            )
+            return Outcome(input=name, output=str(target), status="failed", error=text)
         except MemoryError:
             text = f"{name}: the memory does not suffice: use a smaller --batch, or --scale and --frames for a video"
             return Outcome(input=name, output=str(target), status="failed", error=text)

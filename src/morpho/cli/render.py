@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -13,7 +14,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from morpho.atomic import replacing
-from morpho.cli.field_files import Kind, crop, kind_of, pixel_size
+from morpho.cli.field_files import Kind, check_apart, crop, kind_of, pixel_size
 from morpho.cli.options import whole
 from morpho.console import format_seconds, printable, track
 from morpho.errors import InputError, OutputExistsError
@@ -125,6 +126,8 @@ def render(
     kind = _result_kind(field, file, target)
     _check_options(field, file, kind, rendering)
     _check_target(target, overwrite=overwrite)
+    if target is not None:
+        check_apart("-o", target, file)
     told = _WRITERS[kind](field, _Task(target, rendering, quality, threads, overwrite))
     if not quiet:
         text = f"{printable(str(file))} -> {printable(output)}  {told}  {format_seconds(perf_counter() - start)}"
@@ -134,9 +137,10 @@ def render(
 def _result_kind(field: Field, file: Path, target: Path | None) -> Kind:
     """What is written, by the output's suffix; refuse what this field cannot become."""
     possible = _RESULTS[field.signal.kind]
-    kind: Kind = "picture" if target is None else kind_of(target)
-    if kind in possible and not (kind == "volume" and target is not None and target.suffix.lower() != ".npy"):
-        return kind
+    with suppress(InputError):  # a suffix of no kind: what this field can become is told below
+        kind: Kind = "picture" if target is None else kind_of(target)
+        if kind in possible and not (kind == "volume" and target is not None and target.suffix.lower() != ".npy"):
+            return kind
     name = "stdout" if target is None else str(target)
     ways = " or ".join(_TOLD[way] for way in possible)
     raise InputError(f"{file} is a field of the kind {field.signal.kind!r}, which cannot become {name}: name {ways}")
