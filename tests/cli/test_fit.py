@@ -239,7 +239,27 @@ def test_a_profile_is_converted_unless_it_is_to_be_kept() -> None:
     np.testing.assert_array_equal(opened[1], plain)
 
 
+def test_the_template_that_is_proposed_tells_pictures_apart(capsys: Capture) -> None:
+    write(ramp(), "a.png")
+    write(ramp(), "a.jpg")
+    template = "fields/{parent}/{name}.field"
+    assert f"a template such as {template} after -o" in complaint(capsys, "a.png", "a.jpg")
+    assert "a template (fields/{stem}.field)" in complaint(capsys, "a.png", "a.jpg", "-o", "b.field")
+    assert fit("a.png", "a.jpg", "-o", template, "-q", "--steps", "2", *SHORT[2:]) == 0
+    assert files() == ["a.jpg", "a.png", "fields/a.jpg.field", "fields/a.png.field"]
+
+
 # --- stop and go on ---
+
+
+def test_a_fit_that_is_stopped_early_says_that_nothing_is_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    write(ramp(), "a.png")
+    monkeypatch.setattr(train._Fit, "_advance", _interrupted(train._Fit._advance, after=2))
+    assert fit("a.png", *SHORT) == 130
+    assert "nothing is kept, since it is too early for a checkpoint" in capsys.readouterr().err
+    assert files() == ["a.png"]
 
 
 def test_an_interrupted_fit_is_resumed_and_ends_the_same(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
@@ -376,7 +396,7 @@ def test_a_volume(form: str, words: list[str], capsys: Capture) -> None:
     axis = np.linspace(-1, 1, 24)
     x, y, z = np.meshgrid(axis, axis, axis, indexing="ij")
     np.save("ball.npy", x**2 + y**2 + z**2 < 0.4)
-    assert fit("ball.npy", *SHORT[2:], "--steps", "100", *words) == 0
+    assert fit("ball.npy", *SHORT[2:], "--steps", "60", *words) == 0
     out = capsys.readouterr().out
     assert "24 x 24 x 24  IoU " in out
     assert "bits/voxel" in out

@@ -75,6 +75,9 @@ def check_apart(option: str, path: Path, *others: Path) -> None:
 class FieldNamer(Namer):
     """Names the fields of originals: ``photo.jpg`` becomes ``photo.field``."""
 
+    #: With the suffix of the original, since ``{ext}`` is the same for all.
+    apart, example = "fields/{parent}/{name}.field", "fields/{stem}.field"
+
     def name(self, found: Found) -> Path | None:
         """Name the field of an original.
 

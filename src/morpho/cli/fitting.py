@@ -178,6 +178,8 @@ class Fitter:
         except BaseException as error:
             if not checkpoint.exists():
                 _remove_run(target)
+                if isinstance(error, KeyboardInterrupt):
+                    note("nothing is kept, since it is too early for a checkpoint: start anew")
             elif isinstance(error, KeyboardInterrupt):
                 note(f"{checkpoint} is kept: the same command with --resume goes on from it")
             raise

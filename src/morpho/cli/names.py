@@ -22,6 +22,8 @@ class Namer:
 
     #: Where the output was given, for the sentences.
     _option = "-o"
+    #: A template that tells inputs of several folders apart, and one for several inputs.
+    apart, example = "big/{parent}/{stem}{ext}", "{stem}_big{ext}"
 
     def __init__(
         self, output: str | None, suffix: str, fields: dict[str, str], format: str | None, *, several: bool
@@ -75,7 +77,7 @@ class Namer:
         if several:
             raise InputError(
                 f"several pictures cannot all become {output}: give a folder ({path.stem}/) "
-                f"or a template ({{stem}}_big{{ext}}) with {self._option}"
+                f"or a template ({self.example}) with {self._option}"
             )
         return "file"
 

@@ -90,7 +90,7 @@ def make_plan(
     cubes = None if cube is None else CubeNamer(cube, dict(fields or {}), several=len(found) > 1)
     pairs = [(one, Job(one.path, namer.name(one), None if cubes is None else cubes.name(one), sheets)) for one in found]
     kept, notes = _pass_over_results(pairs, overwrite)
-    _check_clashes(kept)
+    _check_clashes(kept, names.apart)
     _check_inputs_survive(kept)
     jobs = tuple(job for picture, job in kept if shard is None or shard.takes(picture.key))
     return Plan(jobs, namer.makes_folders, notes)
@@ -122,22 +122,18 @@ def _pass_over_results(pairs: list[_Pair], overwrite: bool) -> tuple[list[_Pair]
     return kept, (f"passed over {passed_over[0]}{more}: made from other inputs by an earlier run",)
 
 
-def _check_clashes(kept: list[_Pair]) -> None:
+def _check_clashes(kept: list[_Pair], apart: str) -> None:
     """Refuse to write one file twice."""
     written: dict[str | None, Found] = {}
     for picture, job in kept:
         for path in job.files:
             other = written.setdefault(identity(path), picture)
             if other is not picture:
-                template, option = ("{parent}/{stem}.cube", "--cube") if path == job.cube else (_TEMPLATE, "-o")
+                template, option = ("{parent}/{stem}.cube", "--cube") if path == job.cube else (apart, "-o")
                 raise InputError(
                     f"{other} and {picture} would both become {path}: "
                     f"tell them apart with a template such as {template} after {option}"
                 )
-
-
-#: What tells pictures of several folders apart.
-_TEMPLATE = "big/{parent}/{stem}{ext}"
 
 
 def _check_inputs_survive(kept: list[_Pair]) -> None:
