@@ -57,6 +57,8 @@ def test_bytes_of_zeros_are_bounded() -> None:
 def test_many_weights_from_few_bytes_are_refused_at_once() -> None:
     with pytest.raises(ArtifactError, match="cannot hold"):
         decode(bytes(1000), [2**28], [0])
+    with pytest.raises(ArtifactError, match="cannot hold"):
+        decode(bytes(1000), [MOST_PER_BYTE * 1000, 1], [0, 1])
 
 
 @given(st.binary(max_size=60), st.lists(st.integers(0, 50), max_size=4))
@@ -79,8 +81,9 @@ def test_code_of_another_length_is_refused(change: int) -> None:
 
 
 def test_large_integers_are_refused() -> None:
-    with pytest.raises(InputError, match=r"below 2\^16"):
-        encode([np.array([2**16], np.int32)], [0])
+    for level in (2**16, -(2**16), -(2**31)):  # the last has no magnitude in 32 bits
+        with pytest.raises(InputError, match=r"below 2\^16"):
+            encode([np.array([level], np.int32)], [0])
 
 
 def test_speed() -> None:

@@ -59,7 +59,7 @@ def encode(tensors: Sequence[Levels], sets: Sequence[int]) -> bytes:
     >>> [levels.tolist() for levels in decode(code, [5, 1], [0, 1])]
     [[0, 1, -2, 0, 7], [300]]
     """
-    if any(np.abs(levels).max(initial=0) >= 2**16 for levels in tensors):
+    if any(np.abs(levels, dtype=np.int64).max(initial=0) >= 2**16 for levels in tensors):
         raise InputError("the integers to code must be below 2^16 in magnitude")
     # An integer is at most 34 bits, and no bit costs more than seven.
     out = np.zeros(16 + 30 * sum(levels.size for levels in tensors), np.uint8)
