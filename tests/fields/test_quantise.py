@@ -59,6 +59,12 @@ def test_zeros_have_a_step_size() -> None:
     assert scale == 1.0 and not levels.any()
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_has_no_step_size(value: float) -> None:
+    with pytest.raises(InputError, match="no numbers"):
+        best_scale(np.array([1.0, value], np.float32), 4)
+
+
 @pytest.mark.parametrize("scale", [0.0, -0.25, np.nan, np.inf, 0.1, 2.0**-61, 2.0**61])
 def test_other_step_sizes_are_refused(scale: float) -> None:
     assert not is_scale(scale)

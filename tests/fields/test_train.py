@@ -193,6 +193,14 @@ def test_a_finished_fit_resumes_to_its_result(tmp_path: Path) -> None:
     assert np.array_equal(first.tensors["head.weight"], again.tensors["head.weight"])
 
 
+def test_times_go_on_after_a_stop() -> None:
+    one, other = (train._Fit(target(), QUICK, torch.device("cpu"), None, False) for _ in range(2))
+    one.spent, one.measuring = 12.0, 5.0  # seven of training, five of looks at the goal
+    other.load_state_dict(one.state_dict())
+    assert other.measuring == 5.0
+    assert other.seconds == pytest.approx(7.0, abs=0.5)
+
+
 def test_another_fit_is_not_resumed(tmp_path: Path) -> None:
     recipe = replace(QUICK, steps=4)
     with pytest.raises(ArtifactError, match="cannot be read"):
@@ -265,9 +273,11 @@ def test_shapes_are_fitted() -> None:
     assert field.card.numbers["iou"] > 0.95
 
 
-def test_a_fit_that_diverges_says_so() -> None:
+@pytest.mark.parametrize("bits", [6, 16, 32])
+def test_a_fit_that_diverges_says_so(bits: int) -> None:
+    """Also where weights are rounded before anything is reported."""
     with pytest.raises(InputError, match="learning rate"):
-        fit(target(), replace(QUICK, learning_rate=1e30, clip=0.0), device="cpu")
+        fit(target(), replace(QUICK, steps=10, learning_rate=1e30, clip=0.0, warmup=0, bits=bits), device="cpu")
 
 
 @pytest.mark.parametrize(

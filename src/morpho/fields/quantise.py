@@ -58,6 +58,9 @@ def best_scale(weights: Weights, bits: int) -> float:
         weights: any shape, finite.
         bits: the integers are at most ``2^(bits - 1) - 1`` in magnitude.
 
+    Raises:
+        InputError: a weight is no number, as after a fit that diverged.
+
     >>> best_scale(np.array([-0.75, 0.25, 0.5], np.float32), 3)
     0.25
     """
@@ -65,6 +68,8 @@ def best_scale(weights: Weights, bits: int) -> float:
     largest, top = float(np.abs(weights).max(initial=0)), 2 ** (bits - 1) - 1
     if largest == 0:
         return 1.0
+    if not math.isfinite(largest):
+        raise InputError("weights that are no numbers cannot be rounded: fit again with a lower learning rate")
     coarse = {_rounded(largest / top * 2 ** (-k / 8)) for k in range(-1, 8 * bits + 24)}
     scales, best = sorted(coarse), 0
     errors = [_error(flat, scale, top) for scale in scales]

@@ -263,13 +263,14 @@ class _Fit:
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds beside the run."""
         rounding = {} if self.rounding is None else self.rounding.state_dict()
-        own = {"seconds": self.seconds, "margin": self.margin, "ended": self.ended}
+        own = {"seconds": self.seconds, "measuring": self.measuring, "margin": self.margin, "ended": self.ended}
         own |= {"highest": self.highest, "fall": self.fall}
         return own | {"sampler": self.sampler.state_dict(), "rounding": rounding}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from it."""
-        self.spent, self.margin, self.ended = state["seconds"], state["margin"], state["ended"]
+        self.measuring, self.margin, self.ended = state.get("measuring", 0.0), state["margin"], state["ended"]
+        self.spent = state["seconds"] + self.measuring  # `seconds` takes the measuring away again
         self.highest, self.fall = state["highest"], state["fall"]
         self.sampler.load_state_dict(state["sampler"])
         if self.rounding is not None:

@@ -1,0 +1,73 @@
+"""Rounded weights in training: the file's weights going forward, the identity going backward."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from morpho.errors import InputError
+from morpho.fields.quantise import integers
+from morpho.fields.rounding import Rounding
+
+SHAPES = {"large": (40, 50), "small": (7,)}
+
+
+def weights(seed: int = 0) -> dict[str, torch.Tensor]:
+    random = np.random.default_rng(seed)
+    return {name: torch.from_numpy(random.normal(size=shape).astype(np.float32)) for name, shape in SHAPES.items()}
+
+
+@pytest.mark.parametrize("bits", [2, 3, 6, 12, 16])
+def test_training_sees_the_weights_of_the_file(bits: int) -> None:
+    """To a bit or so of float32, and those of the file are integers of their widths, the largest ones included."""
+    rounding, tensors = Rounding(SHAPES, bits), weights()
+    rounding.follow(tensors)
+    exact = rounding.exact({name: tensor.numpy() for name, tensor in tensors.items()})
+    for name, tensor in rounding(tensors).items():
+        np.testing.assert_allclose(tensor.numpy(), exact[name], rtol=1e-6, atol=1e-6)
+        assert not np.array_equal(exact[name], tensors[name].numpy())
+        if bits < 16:
+            levels = integers(exact[name], rounding.scales[name])
+            assert levels is not None
+            assert np.abs(levels).max() <= 2 ** (bits + 4 * (name == "small") - 1) - 1
+        else:
+            assert np.array_equal(exact[name], exact[name].astype(np.float16))
+
+
+def test_weights_beyond_the_largest_integer_are_clipped() -> None:
+    rounding = Rounding({"w": (3,)}, 3)
+    rounding.load_state_dict({"w": 0.25})
+    assert rounding({"w": torch.tensor([9.0, -9.0, 0.6])})["w"].tolist() == [0.75, -0.75, 0.5]
+
+
+@pytest.mark.parametrize("bits", [2, 6, 16])
+def test_the_gradient_is_the_identitys(bits: int) -> None:
+    """That of ``sum (c w')`` is ``c``, clipped weights included."""
+    rounding, tensors = Rounding(SHAPES, bits), weights()
+    rounding.follow(tensors)
+    plain = {name: tensor.requires_grad_() for name, tensor in tensors.items()}
+    factors = weights(1)
+    sum((factors[name] * tensor).sum() for name, tensor in rounding(plain).items()).backward()  # type: ignore[union-attr]
+    for name, tensor in plain.items():
+        assert tensor.grad is not None
+        torch.testing.assert_close(tensor.grad, factors[name])
+
+
+def test_step_sizes_follow_only_when_told_to_and_are_the_state() -> None:
+    rounding, other = Rounding(SHAPES, 6), Rounding(SHAPES, 6)
+    rounding.follow(weights())
+    before = rounding.state_dict()
+    rounding({name: 4 * tensor for name, tensor in weights().items()})
+    assert rounding.state_dict() == before
+    rounding.follow({name: 4 * tensor for name, tensor in weights().items()})
+    assert {name: scale / 4 for name, scale in rounding.scales.items()} == before
+    other.load_state_dict(rounding.state_dict())
+    for name, tensor in other(weights()).items():
+        assert torch.equal(tensor, rounding(weights())[name])
+    assert before != rounding.scales
+
+
+def test_weights_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(InputError, match="learning rate"):
+        Rounding({"w": (2,)}, 4).follow({"w": torch.tensor([1.0, float("nan")])})
