@@ -202,3 +202,26 @@ def test_occupancies_of_points_have_the_cross_entropy_too() -> None:
     output, (_, values) = torch.tensor([[0.5], [-0.5]]), target.at(torch.arange(2))
     assert values[:, 0].tolist() == [-1, 1]
     torch.testing.assert_close(target.errors(output, values), volume("occupancy").errors(output, values))
+
+
+@pytest.mark.parametrize("value", [-1, 0.5, 2, np.nan])
+def test_occupancies_are_zeros_and_ones(value: float) -> None:
+    signal, samples = Signal(kind="occupancy", shape=(4, 4, 4), channels=1), np.zeros((4, 4, 4))
+    samples[1, 2, 3] = 1
+    assert GridTarget(signal, samples).at(torch.arange(64))[1].sum() == -62
+    samples[0, 0, 0] = value
+    with pytest.raises(InputError, match="0 and 1"):
+        GridTarget(signal, samples)
+
+
+def test_what_is_no_number_is_refused() -> None:
+    signal = Signal(kind="sdf", shape=(4, 4, 4), channels=1, low=-1, high=1)
+    samples, points = np.zeros((4, 4, 4)), np.zeros((5, 3))
+    samples[0, 0, 0] = np.inf  # is cut off, as any distance
+    assert VolumeTarget(signal, samples).at(torch.tensor([0]))[1].item() == 1
+    samples[0, 0, 0] = np.nan
+    with pytest.raises(InputError, match="no number"):
+        VolumeTarget(signal, samples)
+    for coordinates, values in ((points, np.full(5, np.nan)), (np.full((5, 3), np.nan), np.zeros(5))):
+        with pytest.raises(InputError, match="no number"):
+            PointTarget(signal, coordinates, values)

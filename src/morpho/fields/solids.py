@@ -116,7 +116,7 @@ class PointTarget(Target):
         measure: measures a fitted field, given as a function of coordinates to the model's outputs.
 
     Raises:
-        InputError: there are no points, or coordinates and values do not fit the signal.
+        InputError: there are no points, one is no number, or coordinates and values do not fit the signal.
     """
 
     live_name: ClassVar[str] = "loss"
@@ -135,6 +135,8 @@ class PointTarget(Target):
         self.signal, self.count, self.samples, self._measure = signal, count, count, measure
         self._coordinates = torch.from_numpy(np.ascontiguousarray(coordinates, np.float32))
         cut = np.clip(np.asarray(values, np.float32), signal.low, signal.high).reshape(count, signal.channels)
+        if not np.isfinite(coordinates).all() or np.isnan(cut).any():
+            raise InputError(f"points or values of {signal.kind} hold something that is no number: repair them")
         self._values = torch.from_numpy((2 * cut - signal.high - signal.low) / (signal.high - signal.low))
 
     def to(self, device: torch.device) -> Self:

@@ -175,8 +175,8 @@ class GridTarget(Target):
 def _affine(signal: Signal, samples: NDArray[Any]) -> tuple[float, float]:
     """Return scale and offset that take samples to [-1, 1]."""
     if samples.dtype == np.bool_ or signal.kind == "occupancy":
-        if samples.size and samples.max() > 1:
-            raise InputError(f"an occupancy holds 0 and 1, but here is {samples.max()}: compare with a threshold first")
+        if samples.dtype != np.bool_ and not ((samples == 0) | (samples == 1)).all():
+            raise InputError("an occupancy holds 0 and 1, but here is something else: compare with a threshold first")
         return 2.0, -1.0
     if samples.dtype in (np.uint8, np.uint16):
         if signal.depth != 8 * samples.dtype.itemsize:
@@ -184,6 +184,8 @@ def _affine(signal: Signal, samples: NDArray[Any]) -> tuple[float, float]:
         return 2.0 / (2**signal.depth - 1), -1.0
     if samples.dtype.kind != "f":
         raise InputError(f"samples of type {samples.dtype} are not known: use uint8, uint16, booleans or floats")
+    if not np.isfinite(samples).all():
+        raise InputError("the samples hold something that is no number: repair them")
     return 2.0 / (signal.high - signal.low), -(signal.high + signal.low) / (signal.high - signal.low)
 
 
