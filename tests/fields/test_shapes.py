@@ -70,9 +70,10 @@ def test_soups_and_what_is_no_solid_are_refused() -> None:
     random = np.random.default_rng(2)
     with pytest.raises(InputError, match="close it"):
         Shape.from_triangles(random.normal(size=(300, 3)), np.arange(300).reshape(-1, 3))
-    flat = box((1, 1, 0.0))
+    flat, sheet = box((1, 1, 0.0)), np.array([[0, 0, 0], [1, 0, 0.3], [0, 1, 0.5]])
     for vertices, faces, said in (
         (flat.vertices, flat.faces, "flat"),
+        (sheet, [[0, 1, 2], [0, 2, 1]], "flat"),  # closed, on a slope
         (np.full((3, 3), np.nan), [[0, 1, 2]], "no numbers"),
         (np.eye(3), [[0, 1, 7]], "does not have"),
         (np.eye(3), [[0, 1, -1]], "does not have"),

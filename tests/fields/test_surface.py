@@ -115,3 +115,12 @@ def test_files_hold_the_mesh(tmp_path: Path, suffix: str) -> None:
         surface.write_mesh(path, vertices, faces)
     with pytest.raises(InputError, match="let it end in"):
         surface.write_mesh(tmp_path / "ball.abc", vertices, faces)
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e4])
+def test_text_files_hold_seven_digits_of_any_unit(tmp_path: Path, size: float) -> None:
+    vertices, faces = size * np.array([[0, 0, 0], [1, 0, 0.123456], [0, 1, 0.5]]), np.array([[0, 1, 2]])
+    surface.write_mesh(tmp_path / "a.obj", vertices, faces)
+    lines = (tmp_path / "a.obj").read_text().splitlines()
+    np.testing.assert_allclose([[float(v) for v in line.split()[1:]] for line in lines[:3]], vertices, atol=1e-7 * size)
+    assert max(map(len, lines)) < 50

@@ -219,9 +219,12 @@ def _is_closed(faces: NDArray[np.int64]) -> bool:
 
 
 def _oriented(shape: Shape, name: str) -> Shape:
-    """Turn the triangles round where the volume that they enclose is negative."""
+    """Turn the triangles round where the volume that they enclose is negative, and refuse where there is none."""
     a, b, c = (shape.vertices[shape.faces[:, k]] for k in range(3))
-    if float((a * np.cross(b, c)).sum()) >= 0:
+    volumes = float((a * np.cross(b, c)).sum())
+    if shape.watertight and abs(volumes) < 1e-9:  # such as a sheet with two sides
+        raise InputError(f"{name} is flat, so that it has no inside: give a solid")
+    if volumes >= 0:
         return shape
     note = f"the triangles of {name} faced inwards and were turned round"
     return replace(shape, faces=np.ascontiguousarray(shape.faces[:, ::-1]), notes=(*shape.notes, note))

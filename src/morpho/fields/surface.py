@@ -51,8 +51,7 @@ def evaluate(
         raise InputError(f"a grid of {resolution} points per axis cannot be evaluated: give 2 to {_LARGEST}")
     axis = np.linspace(-1, 1, resolution, dtype=np.float64).astype(np.float32)
     if exact or coarse == 1 or resolution <= 4 * coarse:
-        every = np.arange(resolution**3)
-        return _at(function, axis, every).reshape((resolution,) * 3)
+        return _at(function, axis, range(resolution**3)).reshape((resolution,) * 3)
     knots = np.unique(np.append(np.arange(0, resolution, coarse), resolution - 1))
     index = _flat(np.stack(np.meshgrid(knots, knots, knots, indexing="ij"), -1).reshape(-1, 3), resolution)
     corners = _at(function, axis, index).reshape((len(knots),) * 3)
@@ -157,7 +156,7 @@ def _flat(index: NDArray[Any], resolution: int) -> NDArray[np.int64]:
     return np.asarray((index[:, 0] * resolution + index[:, 1]) * resolution + index[:, 2], np.int64)
 
 
-def _at(function: Function, axis: NDArray[np.float32], index: NDArray[Any]) -> NDArray[np.float32]:
+def _at(function: Function, axis: NDArray[np.float32], index: NDArray[Any] | range) -> NDArray[np.float32]:
     """Evaluate the function at flat indices of the grid, block by block."""
     values = np.empty(len(index), np.float32)
     size = len(axis)
@@ -278,7 +277,7 @@ def _stl(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> bytes:
 
 
 def _obj(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> bytes:
-    digits = max(6, 7 - math.floor(math.log10(max(1e-30, float(np.abs(vertices).max(initial=1.0))))))
+    digits = max(6, 7 - math.floor(math.log10(max(1e-30, float(np.abs(vertices).max(initial=0.0))))))
     lines = [f"v {x:.{digits}f} {y:.{digits}f} {z:.{digits}f}" for x, y, z in vertices.tolist()]
     lines += [f"f {a} {b} {c}" for a, b, c in (faces + 1).tolist()]
     return ("\n".join(lines) + "\n").encode()
