@@ -45,6 +45,13 @@ def test_torch_agrees_and_is_differentiable() -> None:
         np.testing.assert_allclose(slope[:, axis].numpy(), rise / (2 * step), rtol=1e-4, atol=1e-4)
 
 
+def test_whole_coordinates_are_coordinates() -> None:
+    corners = np.array([[-1, 1], [0, 1]])
+    values = field()(torch.from_numpy(corners))
+    assert values.dtype == torch.float32
+    np.testing.assert_allclose(values, field()(corners), atol=1e-4)
+
+
 def test_no_points_and_single_points() -> None:
     assert field()(np.zeros((0, 2), np.float32)).shape == (0, 3)
     assert field()(np.zeros(2)).shape == (3,)

@@ -107,6 +107,12 @@ def test_stages_fill_a_sheet(channels: int) -> None:
     assert wider.shape[1] > sheet.shape[1] + 3 * 60
 
 
+def test_a_picture_of_one_column_is_drawn() -> None:
+    model = Scone(width=10)
+    field: Any = Fake(model, weights(model), Signal(shape=(4000, 1)))
+    assert picture.draw_stages(field, units=1, width=60).shape[0] < 1200
+
+
 def test_the_last_reading_is_the_whole_picture() -> None:
     """The panel under "readable" in the last row holds the field's own pixels."""
     model = Scone(width=10)

@@ -158,6 +158,7 @@ class Field:
     def _tensor(self, flat: Any) -> Any:
         import torch
 
+        flat = flat if flat.is_floating_point() else flat.float()
         tensors = {name: torch.from_numpy(value).to(flat) for name, value in self.tensors.items()}
         return self.model.apply(torch_arrays(), tensors, flat)
 

@@ -30,6 +30,8 @@ _GUTTER = 26
 #: From the lowest to the highest value: of signed waves, and of errors.
 _SIGNED = ((33, 78, 156), (139, 178, 222), (250, 250, 248), (240, 168, 104), (176, 62, 22))
 _HEAT = ((8, 8, 20), (62, 22, 110), (176, 46, 86), (246, 140, 44), (253, 246, 190))
+#: A panel is at most so many times as tall as wide: of a picture of one column it is a stretched one.
+_TALLEST = 3
 _NOTE = (
     "Of every stage the units that move the next one most. Blue is below 0, orange above; masks: black is 0, white 1. "
     "Products are brightened.",
@@ -59,7 +61,7 @@ def draw_stages(field: Field, *, units: int = 2, width: int = 150) -> Pixels:
     if field.signal.kind != "image":
         raise InputError(f"the stages of a field of the kind {field.signal.kind!r} are not drawn: take a picture's")
     rows, columns = field.signal.shape
-    height = max(round(width * rows / columns), 1)
+    height = min(max(round(width * rows / columns), 1), _TALLEST * width)
     points = _grid(height, width)
     found = stages(field.model, field.tensors, points)
     whole = reading(found[-1].product, _values(field, points))
