@@ -75,6 +75,11 @@ def test_frames_are_scored_one_by_one() -> None:
     assert measured.psnr == pytest.approx(30, abs=1e-4)
     assert measured.psnr_std == pytest.approx(10, abs=1e-4)
     assert measured.frames == 2
+    grid = np.stack(np.meshgrid(*field.signal.coordinates(), indexing="ij"), -1)
+    frames = zip(video / 255, field(grid), strict=True)
+    each = [METRICS.structural_similarity(a, b, data_range=1, channel_axis=2) for a, b in frames]
+    assert measured.ssim == pytest.approx(np.mean(each), abs=1e-6)
+    assert measured.ssim_std == pytest.approx(np.std(each), abs=1e-6) != 0
 
 
 def test_the_time_axis_is_the_first() -> None:
@@ -106,6 +111,14 @@ def test_cubic_interpolation_is_better_for_smooth_pictures() -> None:
     field = known((21, 21), lambda x: np.zeros((*x.shape[:-1], 1)), channels=1)
     measured = between_scores(field, picture)
     assert measured.cubic > measured.linear + 15
+
+
+def test_the_cubic_is_clipped_as_fields_are() -> None:
+    """Between a step's samples, Keys' cubic overshoots by a sixteenth on both sides; clipped, it is exact there."""
+    picture = np.zeros((1, 15, 1), np.uint8)
+    picture[:, 8:] = 255
+    field = known((1, 8), lambda x: np.zeros((*x.shape[:-1], 1)), channels=1)
+    assert between_scores(field, picture).cubic == pytest.approx(10 * math.log10(4 * 15), abs=1e-6)
 
 
 def test_what_cannot_be_compared_is_refused() -> None:

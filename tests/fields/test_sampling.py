@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from morpho.fields import sampling
 from morpho.fields.recipe import Sampling
-from morpho.fields.sampling import Sampler
+from morpho.fields.sampling import Sampler, generator
 
 CPU = torch.device("cpu")
 
@@ -33,6 +34,14 @@ def test_even_draws_take_one_sample_of_each_part() -> None:
     assert plain == 100
     assert (index // 10).tolist() == list(range(100))
     assert len(set((index % 10).tolist())) > 5  # at places of their own
+
+
+def test_even_draws_spread_over_each_part() -> None:
+    """Ten of a hundred places leave no gap of a quarter of them, as steps of the golden section do."""
+    draws = sampler("even", 1000, 10)
+    seen = torch.stack([draws.draw(step, 0.0)[0] for step in range(10)]).sort(0).values
+    gaps = torch.cat([seen.diff(dim=0), (seen[0] + 100 - seen[-1])[None]])
+    assert gaps.max() < 25
 
 
 def test_turns_and_seeds_differ() -> None:
@@ -84,3 +93,19 @@ def test_errors_are_part_of_the_state() -> None:
     assert draws.draw(1, 0.0)[0].tolist() != other.draw(1, 0.0)[0].tolist()
     other.load_state_dict(draws.state_dict())
     assert draws.draw(1, 0.0)[0].tolist() == other.draw(1, 0.0)[0].tolist()
+
+
+def test_errors_of_large_signals_are_remembered_for_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "_MOST_REMEMBERED", 100)
+    draws = sampler("hard", 990, 200)
+    assert draws.state_dict()["errors"].shape == (99,)
+    draws.learn(torch.arange(990), (torch.arange(990) >= 900).float())  # the last nine groups of ten
+    index, plain = draws.draw(0, 0.0)
+    assert (index[plain:] >= 900).float().mean() > 0.25  # of 400 candidates about 36; of 100 at random 9
+
+
+def test_each_purpose_and_step_has_draws_of_its_own() -> None:
+    words = [(0, 1, 2), (0, 2, 2), (0, 1, 3), (1, 1, 2), (0, 2, 1), (2, 1, 0)]
+    drawn = [torch.rand(4, generator=generator(*word, CPU)).tolist() for word in words]
+    assert len({tuple(each) for each in drawn}) == len(words)
+    assert torch.rand(4, generator=generator(0, 1, 2, CPU)).tolist() == drawn[0]
