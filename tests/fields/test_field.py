@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -138,6 +139,17 @@ def test_frames() -> None:
 def test_frames_beyond_the_ends_are_refused(time: float) -> None:
     with pytest.raises(InputError, match="the video has the frames 0 to 4"):
         field(signal=VIDEO).frame(time)
+
+
+def test_a_frame_of_an_endless_video_takes_no_more_memory_than_of_any() -> None:
+    """Files come from anywhere, and may say 2^31 frames."""
+    video = field(signal=replace(VIDEO, shape=(2**24, 8, 12)))
+    video.frame(3)  # compiled before it is measured
+    tracemalloc.start()
+    assert video.frame(2**24 - 1).shape == (8, 12, 3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**24
 
 
 def test_volume() -> None:

@@ -58,7 +58,7 @@ def render(
     fine = [m * k for m, k in zip(size, places, strict=True)]
     parts = [(top * places[0], (top + height) * places[0]), (left * places[1], (left + width) * places[1])]
     when = () if signal.kind == "image" else (signal.shape[0],)
-    rows, columns = signal.coordinates((*when, *fine), [*((0, size) for size in when), *parts])[-2:]
+    rows, columns = signal.coordinates((*when, *fine), [*((0, 1) for _ in when), *parts])[-2:]
     before = () if signal.kind == "image" else (_moment(signal, time),)
     return _filled(signal, decoder, rows.reshape(height, -1), columns.reshape(width, -1), before, threads)
 
