@@ -80,6 +80,17 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
         video.read_video(tmp_path / "none.mp4")
 
 
+@pytest.mark.parametrize("suffix", video.READ_SUFFIXES)
+def test_lists_of_other_files_are_refused(tmp_path: Path, suffix: str) -> None:
+    video.write_video(tmp_path / "other.mkv", frames(), 25)
+    path = tmp_path / f"a{suffix}"
+    path.write_text("ffconcat version 1.0\nfile other.mkv\n")
+    with pytest.raises(InputError, match="cannot be read as a video"):
+        video.read_video(path)
+    path.write_bytes((tmp_path / "other.mkv").read_bytes())  # whatever a video is called, it is read
+    assert len(video.read_video(path).frames) == len(frames())
+
+
 def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
     video.write_video(path, frames(), 25)

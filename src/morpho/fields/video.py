@@ -22,6 +22,8 @@ __all__ = ["READ_SUFFIXES", "SUFFIXES", "Video", "read_video", "write_video"]
 READ_SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v")
 SUFFIXES = (".mp4", ".mkv")
 
+#: Nothing but the file itself is opened: no address, and no list of other files under a video's name.
+_SAFE = {"protocol_whitelist": "file", "format_whitelist": "mov,matroska,avi,mpegts,mpeg"}
 #: Decoded frames may take this much memory.
 _MOST_BYTES = 2**31
 #: FFmpeg's flags for interpolation (4 cubic, 32 by area) with rounding and colours that are right: without, a picture
@@ -76,7 +78,7 @@ def read_video(
         )
     av = require("av", "video")
     try:
-        with av.open(str(path), options={"protocol_whitelist": "file"}) as container:
+        with av.open(str(path), options=_SAFE) as container:
             if not container.streams.video:
                 raise InputError(f"{path} has no pictures: give a video")
             stream = container.streams.video[0]
