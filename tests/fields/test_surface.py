@@ -124,3 +124,28 @@ def test_text_files_hold_seven_digits_of_any_unit(tmp_path: Path, size: float) -
     lines = (tmp_path / "a.obj").read_text().splitlines()
     np.testing.assert_allclose([[float(v) for v in line.split()[1:]] for line in lines[:3]], vertices, atol=1e-7 * size)
     assert max(map(len, lines)) < 50
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_bent_rod_between_coarse_points_is_followed_out_of_a_wall(axis: int, sign: int) -> None:
+    """The coarse grid sees the wall alone; the rod goes on through sides of cells, at a level that is not 0."""
+
+    def walled(points: NDArray[np.float32]) -> NDArray[Any]:
+        u, v, w = np.roll(sign * points, -axis, 1).T - 5 / 63
+        rod = (u < 0.01) & (np.hypot(v, w) < 0.03) | (v > -0.01) & (v < 0.6) & (np.hypot(u, w) < 0.03)
+        inside = (u < -0.56) | rod
+        return np.where(inside, 4.0, 6.0)
+
+    sparse, exact = (surface.evaluate(walled, 64, level=5.0, exact=exact) for exact in (False, True))
+    np.testing.assert_array_equal(sparse > 5, exact > 5)
+
+
+def test_normals_of_stl_point_outwards(tmp_path: Path) -> None:
+    vertices, faces = surface.mesh_of(surface.evaluate(ball, 24))
+    surface.write_mesh(tmp_path / "a.stl", vertices, faces)
+    row = np.dtype([("vectors", "<f4", (4, 3)), ("unused", "<u2")])
+    vectors = np.frombuffer((tmp_path / "a.stl").read_bytes()[84:], row)["vectors"]
+    outwards = vectors[:, 1:].mean(1) - CENTRE
+    np.testing.assert_allclose(np.linalg.norm(vectors[:, 0], axis=1), 1, atol=1e-5)
+    assert ((vectors[:, 0] * outwards).sum(1) > 0.5 * np.linalg.norm(outwards, axis=1)).all()
