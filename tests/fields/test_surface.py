@@ -149,3 +149,11 @@ def test_normals_of_stl_point_outwards(tmp_path: Path) -> None:
     outwards = vectors[:, 1:].mean(1) - CENTRE
     np.testing.assert_allclose(np.linalg.norm(vectors[:, 0], axis=1), 1, atol=1e-5)
     assert ((vectors[:, 0] * outwards).sum(1) > 0.5 * np.linalg.norm(outwards, axis=1)).all()
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_cell_towards_whose_side_values_fall_fast_is_suspected(axis: int) -> None:
+    """From 3 to 1 over a cell, the level may be reached in it or beside it; from 4 to 2.5 it is not."""
+    for low, high, suspected in ((3, 1, True), (1, 3, True), (-1, -3, True), (4, 2.5, False), (-1, 2, True)):
+        corners = np.moveaxis(np.stack([np.full((2, 2), low), np.full((2, 2), high)]).astype(np.float32), 0, axis)
+        assert surface._suspected(corners).tolist() == [[[suspected]]]
