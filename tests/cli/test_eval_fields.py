@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from skimage import metrics
 
 from morpho.cli.app import main
 from morpho.fields.field import Field
+from morpho.fields.files import load, save
 from morpho.fields.shapes import Shape
 from morpho.fields.video import write_video
 from morpho.images import Picture, read, write
@@ -168,3 +170,8 @@ def test_a_mesh(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     assert "bits_per_sample" not in facts
     assert evaluate("ball.ply", "shape.field", "--errors", "e.png") == 1
     assert "--errors draws a picture's" in capsys.readouterr().err
+    placed = load("shape.field")
+    moved = replace(placed.signal, origin=(-5.0, -5.0, -5.0), extent=(9.0, 9.0, 9.0))
+    save("moved.field", Field(moved, placed.model, placed.tensors, placed.card))
+    assert evaluate("ball.ply", "moved.field") == 1
+    assert "a shape of another place or size than ball.ply" in capsys.readouterr().err

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from morpho.artifacts import Card
 from morpho.errors import InputError
 from morpho.fields import defaults
+from morpho.fields.field import Field
+from morpho.fields.files import save
+from morpho.fields.recipe import Recipe
 from morpho.fields.registry import NAMES, build
 from morpho.fields.signal import Signal
+from tests.fields.small import CARD
 
 
 def signal(*shape: int, kind: Any = "image", channels: int = 3) -> Signal:
@@ -35,15 +42,24 @@ def test_weights_follow_the_number_of_values(sampled: Signal, count: int) -> Non
     assert defaults.default_parameters(sampled) == count
 
 
-@pytest.mark.parametrize("bits", [4, 8, 16, 32])
-def test_weights_within_a_size_take_no_more(bits: int) -> None:
-    count = defaults.parameters_within(50_000, bits)
-    assert 47_400 <= count * bits / 8 <= 50_000
+@pytest.mark.parametrize("bits", [2, 4, 8, 12, 16, 32])
+@pytest.mark.parametrize("size", [4_000, 20_000, 100_000])
+@pytest.mark.parametrize("name", ["scone+", "siren"])
+def test_files_keep_within_a_size(tmp_path: Path, name: str, size: int, bits: int) -> None:
+    """The weights of a beginning are spread evenly, which is the most that a code can take."""
+    sampled = signal(512, 768)
+    model = defaults.model_for(build(name), sampled, defaults.parameters_within(size, bits))
+    recipe = Recipe(model=model, bits=bits, learning_rate=1.2345678e-3, psnr=33.333333).to_json()
+    numbers = {"psnr": 33.33333, "steps": 100000.0, "seconds": 1000.00001, "measuring_seconds": 10.00001}
+    card = Card(**{**vars(CARD), "recipe": recipe, "numbers": numbers, "commit": "0123456789" * 4, "seed": 123456})
+    save(tmp_path / "a.field", Field(sampled, model, model.initial(2, 3, np.random.default_rng(0)), card), bits)
+    taken = (tmp_path / "a.field").stat().st_size
+    assert 0.6 * size < taken <= size
 
 
 def test_so_few_bytes_hold_nothing() -> None:
-    with pytest.raises(InputError, match="799 bytes are too few for a field"):
-        defaults.parameters_within(799, 8)
+    with pytest.raises(InputError, match="1378 bytes are too few for a field"):
+        defaults.parameters_within(1378, 8)
 
 
 def test_steps_are_fewer_where_they_are_dearer() -> None:

@@ -77,7 +77,10 @@ def read(content: bytes) -> dict[str, list[float]]:
     assert (card["kind"], card["recipe"]["format"]) == ("field", 1)
     begin, end = header["coded"]["data_offsets"]
     coded = content[8 + length :][begin:end]
-    assert zlib.crc32(coded[:-4]) == struct.unpack("<I", coded[-4:])[0]
+    entry = f'"crc32":{card["recipe"]["crc32"]},'
+    text = header["__metadata__"]["card"]
+    assert text.count(entry) == 1
+    assert zlib.crc32(text.replace(entry, "").encode() + b"coded" + coded) == card["recipe"]["crc32"]
     model, signal = card["recipe"]["model"], card["recipe"]["signal"]
     n, d = model["width"], len(signal["shape"])
     sizes: dict[str, int] = {}
@@ -86,7 +89,7 @@ def read(content: bytes) -> dict[str, list[float]]:
         sizes |= {f"basis.{i}.weight": n * d, f"basis.{i}.bias": n}
     sizes |= {"head.weight": n * signal["channels"], "head.bias": signal["channels"]}
     steps = [struct.unpack("<f", b"\0\0" + coded[2 * i : 2 * i + 2])[0] for i in range(len(sizes))]
-    decoder = Decoder(coded[2 * len(sizes) : -4])
+    decoder = Decoder(coded[2 * len(sizes) :])
     weights = {}
     for (name, size), step in zip(sizes.items(), steps, strict=True):
         kind = int(32 * size < sum(sizes.values()))

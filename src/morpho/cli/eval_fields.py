@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
@@ -118,6 +119,9 @@ def _check_match(field: Field, file: Path, opened: Opened, original: Path) -> No
         told = [" x ".join(map(str, signal.shape)) + f", {signal.channels} channels" for signal in (ours, theirs)]
         remedy = " (--frames and --scale say what was fitted)" if ours.kind == "video" else ""
         raise InputError(f"{file} is of {told[0]}, and {original} of {told[1]}: give the original{remedy}")
+    cubes = [(*(signal.origin or ()), *(signal.extent or ())) for signal in (ours, theirs)]
+    if len(cubes[0]) == len(cubes[1]) and not np.allclose(cubes[0], cubes[1]):
+        raise InputError(f"{file} is of a shape of another place or size than {original}: give the original")
 
 
 def _cost(field: Field, file: Path, opened: Opened) -> dict[str, Any]:

@@ -173,6 +173,8 @@ class Fitter:
         folder = target.with_suffix(".run")
         checkpoint = folder / "checkpoint.pt"
         resume = self._resume and checkpoint.exists()
+        if self._resume and folder.exists() and not resume:
+            note(f"{folder} has no checkpoint yet: {target} begins anew")
         try:
             field = fit(samples, recipe, folder=folder, resume=resume, device=self._training.device)
         except BaseException as error:

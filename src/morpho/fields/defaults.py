@@ -20,7 +20,7 @@ _SMOOTH = 256
 _WORK = 2.5e8
 _LEAST_STEPS, _MOST_STEPS = 1_000, 5_000
 #: Bytes of a file beside its weights; floats have names, offsets and the recipe of the training beside them.
-_BESIDE, _BESIDE_FLOATS = 700, 2500
+_BESIDE, _BESIDE_FLOATS = 1250, 2700
 
 
 def default_model() -> str:
@@ -53,9 +53,9 @@ def parameters_within(size: int, bits: int) -> int:
         InputError: so few bytes hold no field.
 
     >>> parameters_within(50_000, 8)
-    49300
+    47750
     """
-    left = size - (_BESIDE_FLOATS if bits > 12 else _BESIDE)
+    left = size - _BESIDE_FLOATS if bits > 12 else int(0.98 * size) - _BESIDE  # small tensors have more bits
     if left < 100:
         raise InputError(f"{size} bytes are too few for a field of {bits} bits per weight: allow {size - left + 500}")
     return left * 8 // bits

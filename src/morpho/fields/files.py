@@ -1,13 +1,13 @@
 """Fields on disk: one small file that says what it is, and how its weights are read.
 
 A ``.field`` file is a safetensors file, with a short card in its metadata. The card's recipe holds ``{"format": 1,
-"model": {...}, "signal": {...}}``. The weights are
+"model": {...}, "signal": {...}, "crc32": ...}``, the last a checksum of the card and the weights, which are
 
 * tensors by name, of type F32 or F16, or
 * one tensor ``coded`` of type U8: for each of the model's tensors, in the order of its ``shapes``, the upper two bytes
   of its step size as a float32, little endian; then the integers, as `morpho.fields.entropy` codes them, those of
-  tensors that are less than a 32nd of all weights with the second set of models, others with the first; then the
-  CRC-32 of all that, little endian. A weight is its integer times the step size of its tensor.
+  tensors that are less than a 32nd of all weights with the second set of models, others with the first. A weight is
+  its integer times the step size of its tensor.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ __all__ = ["FORMAT", "KIND", "load", "save"]
 
 #: The kind on the card of every field, and the version of what this module reads and writes.
 KIND, FORMAT = "field", 1
-_CODED = "coded"
+_CODED, _CHECK = "coded", "crc32"
+#: What the card's recipe holds beside how the field was trained.
+_OWN = ("format", "model", "signal", _CHECK)
 
 Tensors = dict[str, NDArray[np.float32]]
 
@@ -85,7 +87,9 @@ def save(
     provenance = _CODED not in tensors if provenance is None else provenance
     recipe = field.card.recipe if provenance else {}
     recipe = {**recipe, "format": FORMAT, "model": field.model.to_json(), "signal": field.signal.to_json()}
-    artifacts.save(path, tensors, replace(field.card, kind=KIND, recipe=recipe), overwrite=overwrite)
+    card = replace(field.card, kind=KIND, recipe=recipe)
+    card = replace(card, recipe={**recipe, _CHECK: checksum(card, tensors)})
+    artifacts.save(path, tensors, card, overwrite=overwrite)
 
 
 def load(path: Path | str) -> Field:
@@ -97,12 +101,22 @@ def load(path: Path | str) -> Field:
     """
     tensors, card = artifacts.load(path, kind=KIND)
     try:
+        _check(card, tensors)
         signal, model, shapes = _described(card)
         plain, scales = _decoded(tensors[_CODED], shapes) if _CODED in tensors else (_floats(tensors), None)
-        recipe = {name: value for name, value in card.recipe.items() if name not in ("format", "model", "signal")}
+        recipe = {name: value for name, value in card.recipe.items() if name not in _OWN}
         return Field(signal, model, plain, replace(card, recipe=recipe), scales=scales)
     except (ArtifactError, InputError) as error:
         raise ArtifactError(f"{path} is not used: {error}") from error
+
+
+def checksum(card: Card, tensors: Mapping[str, NDArray[Any]]) -> int:
+    """Return the CRC-32 of a card's JSON without a checksum, followed by the tensors' names and bytes, by name."""
+    recipe = {name: value for name, value in card.recipe.items() if name != _CHECK}
+    crc = zlib.crc32(replace(card, recipe=recipe).to_json(short=True).encode(errors="surrogatepass"))
+    for name in sorted(tensors):
+        crc = zlib.crc32(np.ascontiguousarray(tensors[name]).tobytes(), zlib.crc32(name.encode(), crc))
+    return crc
 
 
 def _half(name: str, value: NDArray[np.float32]) -> NDArray[np.float16]:
@@ -119,16 +133,22 @@ def _coded(field: Field) -> NDArray[np.uint8]:
     scales = np.array([field.scales[name] for name in field.tensors], "<f4").view("<u2")[1::2]
     sets = [int(small) for small in small_ones(field.shapes).values()]
     content = scales.tobytes() + entropy.encode([each for each in levels if each is not None], sets)
-    return np.frombuffer(content + zlib.crc32(content).to_bytes(4, "little"), np.uint8)
+    return np.frombuffer(content, np.uint8)
 
 
-def _described(card: Card) -> tuple[Signal, Model, Shapes]:
-    """What the card says, with sizes that are not absurd."""
+def _check(card: Card, tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse what is of another version, or damaged."""
     version = card.recipe.get("format")
     if not isinstance(version, int) or version < 1:
         raise ArtifactError("its card has no format of fields: it was not written by morpho")
     if version > FORMAT:
         raise ArtifactError(f"it has the format {version}, and this morpho reads up to {FORMAT}: install a newer one")
+    if card.recipe.get(_CHECK) != checksum(card, tensors):
+        raise ArtifactError("its checksum is wrong: the file is damaged, get it again")
+
+
+def _described(card: Card) -> tuple[Signal, Model, Shapes]:
+    """What the card says, with sizes that are not absurd."""
     signal, model = Signal.from_json(card.recipe.get("signal")), from_json(card.recipe.get("model"))
     model.parameters(signal.dimensions, signal.channels)
     return signal, model, model.shapes(signal.dimensions, signal.channels)
@@ -136,11 +156,8 @@ def _described(card: Card) -> tuple[Signal, Model, Shapes]:
 
 def _decoded(coded: NDArray[Any], shapes: Shapes) -> tuple[Tensors, dict[str, float]]:
     content, head = coded.tobytes(), 2 * len(shapes)
-    if coded.dtype != np.uint8 or len(content) < head + 8:
+    if coded.dtype != np.uint8 or len(content) < head + 4:
         raise ArtifactError("its coded weights are too short, or no bytes: the file is damaged")
-    content, check = content[:-4], content[-4:]
-    if zlib.crc32(content).to_bytes(4, "little") != check:
-        raise ArtifactError("the checksum of its weights is wrong: the file is damaged, get it again")
     upper = np.frombuffer(content[:head], "<u2").astype(np.uint32)
     scales = dict(zip(shapes, (upper << 16).view(np.float32).tolist(), strict=True))
     for name, scale in scales.items():
