@@ -58,8 +58,8 @@ def test_files_keep_within_a_size(tmp_path: Path, name: str, size: int, bits: in
 
 
 def test_so_few_bytes_hold_nothing() -> None:
-    with pytest.raises(InputError, match="1378 bytes are too few for a field"):
-        defaults.parameters_within(1378, 8)
+    with pytest.raises(InputError, match="1377 bytes are too few for a field"):
+        defaults.parameters_within(1377, 8)
 
 
 def test_steps_are_fewer_where_they_are_dearer() -> None:
