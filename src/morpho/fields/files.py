@@ -1,7 +1,7 @@
 """Fields on disk: one small file that says what it is, and how its weights are read.
 
 A ``.field`` file is a safetensors file, with a short card in its metadata. The card's recipe holds ``{"format": 1,
-"model": {...}, "signal": {...}, "crc32": ...}``, the last a checksum of the card and the weights, which are
+"model": {...}, "signal": {...}, "crc32": ...}``, the last a checksum of these and the weights, which are
 
 * tensors by name, of type F32 or F16, or
 * one tensor ``coded`` of type U8: for each of the model's tensors, in the order of its ``shapes``, the upper two bytes
@@ -12,6 +12,7 @@ A ``.field`` file is a safetensors file, with a short card in its metadata. The 
 
 from __future__ import annotations
 
+import json
 import math
 import zlib
 from collections.abc import Mapping
@@ -87,9 +88,8 @@ def save(
     provenance = _CODED not in tensors if provenance is None else provenance
     recipe = field.card.recipe if provenance else {}
     recipe = {**recipe, "format": FORMAT, "model": field.model.to_json(), "signal": field.signal.to_json()}
-    card = replace(field.card, kind=KIND, recipe=recipe)
-    card = replace(card, recipe={**recipe, _CHECK: checksum(card, tensors)})
-    artifacts.save(path, tensors, card, overwrite=overwrite)
+    recipe[_CHECK] = checksum(recipe, tensors)
+    artifacts.save(path, tensors, replace(field.card, kind=KIND, recipe=recipe), overwrite=overwrite)
 
 
 def load(path: Path | str) -> Field:
@@ -110,10 +110,11 @@ def load(path: Path | str) -> Field:
         raise ArtifactError(f"{path} is not used: {error}") from error
 
 
-def checksum(card: Card, tensors: Mapping[str, NDArray[Any]]) -> int:
-    """Return the CRC-32 of a card's JSON without a checksum, followed by the tensors' names and bytes, by name."""
-    recipe = {name: value for name, value in card.recipe.items() if name != _CHECK}
-    crc = zlib.crc32(replace(card, recipe=recipe).to_json(short=True).encode(errors="surrogatepass"))
+def checksum(recipe: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> int:
+    """Return the CRC-32 of what a card's recipe says of the field, as JSON, and of the tensors' names and bytes."""
+    own = {name: recipe.get(name) for name in ("format", "model", "signal")}
+    text = json.dumps(own, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    crc = zlib.crc32(text.encode(errors="surrogatepass"))
     for name in sorted(tensors):
         crc = zlib.crc32(np.ascontiguousarray(tensors[name]).tobytes(), zlib.crc32(name.encode(), crc))
     return crc
@@ -143,7 +144,7 @@ def _check(card: Card, tensors: Mapping[str, NDArray[Any]]) -> None:
         raise ArtifactError("its card has no format of fields: it was not written by morpho")
     if version > FORMAT:
         raise ArtifactError(f"it has the format {version}, and this morpho reads up to {FORMAT}: install a newer one")
-    if card.recipe.get(_CHECK) != checksum(card, tensors):
+    if card.recipe.get(_CHECK) != checksum(card.recipe, tensors):
         raise ArtifactError("its checksum is wrong: the file is damaged, get it again")
 
 
