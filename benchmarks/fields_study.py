@@ -107,7 +107,7 @@ class Study:
             numbers.pop("seconds"),
             curve,
             recipe.model.to_json(),
-            recipe.learning_rate or recipe.model.learning_rate,
+            recipe.rate(signal),
         )
         return outcome, field
 

@@ -103,7 +103,7 @@ def test_whole_pictures_in_blocks(bits: int, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_published_recipe() -> None:
     recipe = Recipe.published(SMALL, steps=8)
-    assert (recipe.batch, recipe.rate, recipe.clip, recipe.warmup) == (0, 1e-4, 0, 0)
+    assert (recipe.batch, recipe.rate(target().signal), recipe.clip, recipe.warmup) == (0, 1e-4, 0, 0)
     pace = Pace(steps=10_000, final_rate=recipe.final_rate)
     assert [pace.factor(step, 0.0) * 1e-4 for step in (0, 5000, 10_000)] == pytest.approx([1e-4, 5.05e-5, 1e-6])
     assert fit(target(), recipe, device="cpu").card.numbers["steps"] == 8
@@ -249,6 +249,14 @@ def test_frozen_weights_stay() -> None:
     initial = model.initial(2, 3, np.random.default_rng(0))
     assert np.array_equal(field.tensors["frequencies"], initial["frequencies"])
     assert not np.array_equal(field.tensors["head.weight"], initial["head.weight"])
+
+
+def test_starved_pictures_are_fitted_with_more_patience() -> None:
+    recipe = Recipe(model=Scone(width=100))
+    small, large = (Signal(kind="image", shape=(side, side), channels=3) for side in (64, 1024))
+    assert [recipe.rate(signal) for signal in (small, large)] == pytest.approx([1.4e-3, 0.6 * 1.4e-3])
+    assert recipe.rate(Signal(kind="sdf", shape=(256,) * 3, channels=1)) == pytest.approx(1.4e-3)
+    assert replace(recipe, learning_rate=0.5).rate(large) == 0.5
 
 
 def test_rates_differ_by_the_model(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,7 @@ def compare(
             yield Row(
                 model=model.name,
                 parameters=model.parameters(signal.dimensions, signal.channels),
-                learning_rate=recipe.rate,
+                learning_rate=recipe.rate(signal),
                 seed=seed,
                 psnr=field.card.numbers["psnr"],
                 step_seconds=field.card.numbers["seconds"] / steps,

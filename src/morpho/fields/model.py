@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from morpho.errors import InputError
 from morpho.fields.arrays import Array, Arrays
 
-__all__ = ["LARGEST", "Model", "Scone", "Shapes", "Tensors", "uniform"]
+__all__ = ["LARGEST", "Model", "Scone", "Shapes", "Tensors", "patience", "uniform"]
 
 #: No model has more parameters: a file that asks for more is refused before memory is taken.
 LARGEST = 2**28
@@ -81,6 +81,10 @@ class Model(ABC):
     @property
     def learning_rate(self) -> float:
         """The learning rate of Adam that suits this model at its size."""
+        return self.rate_for(1.0)
+
+    def rate_for(self, values: float) -> float:
+        """Return the learning rate of Adam that suits this model where there are so many values for each weight."""
         return self.published_rate
 
     def rates(self) -> dict[str, float]:
@@ -138,6 +142,18 @@ def _same_type(what: str, value: Any, default: Any) -> Any:
     raise InputError(f"{what} is {value!r}: it must be of type {type(default).__name__}")
 
 
+def patience(values: float) -> float:
+    """Return the factor on the learning rate of waves that have so many values of a signal to hold for each weight.
+
+    Where they cannot hold them all, a rate that suits fewer values keeps a long fit at its noise: on kodim01 with 16
+    values for each weight, 800 steps reached 24.4 dB with the factor 1, 25.8 with 0.6. Where they can, 1 is better.
+
+    >>> [round(patience(values), 2) for values in (1, 6, 8, 65)]
+    [1.0, 1.0, 0.75, 0.6]
+    """
+    return min(1.0, max(0.6, 6 / max(values, 1.0)))
+
+
 def uniform(random: np.random.Generator, bound: float, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Draw float32 numbers from U(-bound, bound).
 
@@ -190,10 +206,9 @@ class Scone(Model):
         if not self.omegas:
             raise InputError(f"{self.name} has no omegas: give the frequency of at least one stage")
 
-    @property
-    def learning_rate(self) -> float:
-        """About ``0.14 / width``, with a short warm-up and clipped gradients; at most 2e-3."""
-        return min(0.14 / self.width, 2e-3)
+    def rate_for(self, values: float) -> float:
+        """Return about ``0.14 / width``, see `patience`, with a short warm-up and clipped gradients; at most 2e-3."""
+        return min(0.14 / self.width * patience(values), 2e-3)
 
     def shapes(self, dimensions: int, channels: int) -> Shapes:
         """Return ``mask.i``, ``basis.i`` and ``head``, each with a weight and a bias."""

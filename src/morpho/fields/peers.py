@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morpho.fields.arrays import Array, Arrays
-from morpho.fields.model import Model, Shapes, Tensors, uniform
+from morpho.fields.model import Model, Shapes, Tensors, patience, uniform
 
 __all__ = ["Finer", "FourierFeatures", "Gauss", "Layered", "Mfn", "Siren", "Wire"]
 
@@ -92,10 +92,9 @@ class Siren(Layered):
     first_omega: float = 30.0
     omega: float = 30.0
 
-    @property
-    def learning_rate(self) -> float:
-        """About ``0.2 / width``, with a short warm-up and clipped gradients; at most 1e-2."""
-        return min(0.2 / self.width, 1e-2)
+    def rate_for(self, values: float) -> float:
+        """Return about ``0.2 / width``, see `patience`, with a short warm-up and clipped gradients; at most 1e-2."""
+        return min(0.2 / self.width * patience(values), 1e-2)
 
     def bounds(self, first: bool, fan_in: int) -> tuple[float, float]:
         """Return ``1/d`` in the first layer and ``sqrt(6 / width) / omega`` later."""

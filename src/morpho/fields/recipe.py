@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from morpho.errors import InputError
 from morpho.fields.model import Model, Scone
+from morpho.fields.signal import Signal
 
 __all__ = ["Interpolation", "Recipe", "Sampling"]
 
@@ -25,7 +26,7 @@ class Recipe:
         model: the function, with its hyper-parameters.
         steps: gradient steps; where ``psnr`` ends the fit, at most; where ``seconds`` does, it has no meaning.
         batch: samples per step; 0 for all of them, as published for pictures.
-        learning_rate: of Adam, at its highest; None for the model's own.
+        learning_rate: of Adam, at its highest; None for what suits the model and the signal.
         beta2: of Adam, the decay of its mean of squares: 0.99 follows a short fit better than the usual 0.999.
         final_rate: the part of it that is left at the end of the cosine.
         warmup: steps over which the rate rises, linearly.
@@ -100,10 +101,14 @@ class Recipe:
         options |= {"learning_rate": rate, "final_rate": 1e-6 / rate, "beta2": 0.999, "warmup": 0, "clip": 0.0}
         return cls(**options | changes)
 
-    @property
-    def rate(self) -> float:
-        """The learning rate: the recipe's, or else the model's."""
-        return self.model.learning_rate if self.learning_rate is None else self.learning_rate
+    def rate(self, signal: Signal) -> float:
+        """Return the learning rate: the recipe's, or else what suits the model for the signal."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        if signal.kind not in ("image", "video"):  # a shape's samples depend too much on each other to be counted
+            return self.model.learning_rate
+        weights = self.model.parameters(signal.dimensions, signal.channels)
+        return self.model.rate_for(signal.samples * signal.channels / weights)
 
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as JSON has it."""

@@ -245,7 +245,9 @@ class _Fit:
 
     def _result(self) -> Field:
         if self.fall > _COLLAPSE:
-            note(f"the fit lost {self.fall:.1f} dB on the way: give a lower learning rate than {self.recipe.rate:.2g}")
+            note(
+                f"the fit lost {self.fall:.1f} dB on the way: give a lower learning rate than {self.recipe.rate(self.target.signal):.2g}"
+            )
         module, recipe, seconds = self.run.best_model(), self.recipe, self.seconds
         tensors, scales = module.to_tensors(), None
         if self.rounding is not None:
@@ -286,7 +288,7 @@ def _label(progress: Progress, recipe: Recipe, target: Target) -> str:
 def _plan(target: Target, recipe: Recipe) -> _Plan:
     return _Plan(
         steps=ENDLESS if recipe.seconds else recipe.steps,
-        learning_rate=recipe.rate,
+        learning_rate=recipe.rate(target.signal),
         average=recipe.average or (_AVERAGE if recipe.psnr else 0.0),
         recipe=recipe.to_json(),
         signal=target.signal.to_json(),
