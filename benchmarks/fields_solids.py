@@ -144,7 +144,6 @@ def _video_models() -> list[tuple[str, Model, bool]]:
     """Models, and whether their frequencies are those that `morpho fit` gives them or as many as pictures have."""
     return [
         ("scone+, auto", SconePlus(), True),
-        ("scone+, first omega 100", SconePlus(), False),
         ("siren, auto", Siren(), True),
         ("siren, first omega 60", Siren(first_omega=60.0), False),
         ("finer", build("finer"), False),

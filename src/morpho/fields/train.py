@@ -245,9 +245,8 @@ class _Fit:
 
     def _result(self) -> Field:
         if self.fall > _COLLAPSE:
-            note(
-                f"the fit lost {self.fall:.1f} dB on the way: give a lower learning rate than {self.recipe.rate(self.target.signal):.2g}"
-            )
+            rate = self.recipe.rate(self.target.signal)
+            note(f"the fit lost {self.fall:.1f} dB on the way: give a lower learning rate than {rate:.2g}")
         module, recipe, seconds = self.run.best_model(), self.recipe, self.seconds
         tensors, scales = module.to_tensors(), None
         if self.rounding is not None:
