@@ -73,7 +73,8 @@ def shapes(lengths: tuple[int, ...] = (600, 1500)) -> list[Record]:
             n=3,
             seeds=[0],
             wall_seconds=watch.seconds,
-            notes="SCONE's paper: 98.81 % and 0.0011, on 512^3 grids, from point clouds.",
+            notes="Seconds: one thread, beside other work. SCONE's paper: 98.81 % and 0.0011 (11 in these units), on 512^3 "
+            "grids, from point clouds.",
         )
     ]
 
@@ -129,8 +130,7 @@ def video(steps: int = 1200) -> list[Record]:
             command="python -m benchmarks.fields video",
             protocol="bikes.mp4, frames 0 to 59 at half size (320 x 136), 7.8 million values, at most 196,608 "
             f"parameters, {steps} steps of 8,192 samples, seed 0; PSNR of each frame at the end. auto: "
-            "frequencies from the resolution and the number of "
-            "parameters.",
+            "frequencies from the resolution and the number of parameters. Seconds: one thread, beside other work.",
             columns=["model", "parameters", "mean", "standard deviation", "seconds"],
             rows=rows,
             n=60,
