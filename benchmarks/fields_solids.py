@@ -73,8 +73,8 @@ def shapes(lengths: tuple[int, ...] = (600, 1500)) -> list[Record]:
             n=3,
             seeds=[0],
             wall_seconds=watch.seconds,
-            notes="Seconds: one thread, beside other work. SCONE's paper: 98.81 % and 0.0011 (11 in these units), on 512^3 "
-            "grids, from point clouds.",
+            notes="Seconds: one thread, beside other work. SCONE's paper: 98.81 % and 0.0011 (11 in these units), on "
+            "512^3 grids, from point clouds.",
         )
     ]
 
