@@ -408,6 +408,21 @@ def test_a_volume(form: str, words: list[str], capsys: Capture) -> None:
     assert (half.shape, half.extent) == ((12, 12, 12), (23.0, 23.0, 23.0))
 
 
+def test_one_volume_of_several_at_a_level(capsys: Capture) -> None:
+    axis = np.linspace(-1, 1, 16)
+    ball = np.sqrt(axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2)
+    np.savez("two.npz", ball=2 - ball, box=np.zeros((4, 4, 4)))
+    assert "give its name as the key" in complaint(capsys, "two.npz", *SHORT)
+    assert fit("two.npz", "--key", "ball", "--level", "1.5", "--as", "occupancy", *SHORT, "-q") == 0
+    assert load("two.field").signal.shape == (16, 16, 16)
+    scored = ["eval", "fields", "two.npz", "two.field", "--resolution", "16", "--json"]
+    assert main(scored) == 1
+    assert "give its name as the key" in capsys.readouterr().err
+    main([*scored, "--key", "ball", "--level", "1.5"])
+    assert "key" not in capsys.readouterr().err
+    assert "is for a volume" in complaint(capsys, "photo.png", "--level", "0", *SHORT)
+
+
 def test_a_volume_of_unequal_sides_keeps_its_size(capsys: Capture) -> None:
     volume = np.zeros((8, 12, 16), bool)
     volume[2:6, 3:9, 4:12] = True

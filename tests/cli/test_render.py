@@ -100,6 +100,15 @@ def test_jpeg_in_the_wanted_quality() -> None:
     assert Path("q10.jpg").stat().st_size < Path("q95.jpg").stat().st_size
 
 
+def test_a_format_that_cannot_hold_the_picture_is_refused_before_the_work(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    save_field("rgba.field", channels=4, colour="rgba")
+    monkeypatch.setattr(Field, "render", None)
+    assert "over JPEG's 65500" in complaint(capsys, "x.field", "-o", "x.jpg", "--size", "70000x10")
+    assert "has no transparency" in complaint(capsys, "rgba.field", "-o", "x.jpg")
+
+
 def test_sixteen_bits_and_alpha_come_back() -> None:
     field = save_field("deep.field", channels=4, colour="rgba", depth=16)
     assert render("deep.field", "-o", "deep.png") == 0

@@ -82,6 +82,15 @@ def test_hard_draws_go_where_the_errors_are() -> None:
     assert (index[:plain] < 250).float().mean() == pytest.approx(0.25, abs=0.05)
 
 
+def test_candidates_are_other_samples_than_the_plain_ones_of_a_small_signal() -> None:
+    draws = sampler("hard", 100, 400)
+    index, plain = draws.draw(3, 0.0)
+    assert plain == 200
+    assert set(index[plain:].tolist()) != set(index[:plain].tolist())
+    candidates = draws._random(plain, 3, sampling._HARD)
+    assert (index[:plain] == candidates).float().mean() < 0.1
+
+
 def test_hard_draws_fade() -> None:
     draws = sampler("hard", 1000, 200)
     assert [draws.draw(5, part)[1] for part in (0.0, 0.5, 1.0)] == [100, 150, 200]

@@ -117,6 +117,16 @@ def test_files_hold_the_mesh(tmp_path: Path, suffix: str) -> None:
         surface.write_mesh(tmp_path / "ball.abc", vertices, faces)
 
 
+@pytest.mark.parametrize("suffix", [".ply", ".obj"])
+def test_a_mesh_in_geographic_units_keeps_its_details(tmp_path: Path, suffix: str) -> None:
+    trimesh = pytest.importorskip("trimesh")
+    vertices, faces = surface.mesh_of(surface.evaluate(ball, 24))
+    far = vertices + np.array([691_000.0, 5_334_000.0, 500.0])
+    surface.write_mesh(tmp_path / f"far{suffix}", far, faces)
+    again = trimesh.load(tmp_path / f"far{suffix}", process=False)
+    np.testing.assert_allclose(again.vertices, far, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("size", [1e-6, 1.0, 1e4])
 def test_text_files_hold_seven_digits_of_any_unit(tmp_path: Path, size: float) -> None:
     vertices, faces = size * np.array([[0, 0, 0], [1, 0, 0.123456], [0, 1, 0.5]]), np.array([[0, 1, 2]])

@@ -112,6 +112,17 @@ def test_the_distance_of_a_ball() -> None:
         volumes.volume_sdf(np.ones((3, 3, 3), bool))
 
 
+def test_voxels_of_an_oblong_volume_are_cubes() -> None:
+    """A plane across the short axis has the distances of one across the long axis: 1/2, 3/2, ... voxels."""
+    for axis in range(3):
+        shape = [9, 9, 9]
+        shape[axis] = 5
+        volume = np.zeros(shape, bool)
+        volume[(*[slice(None)] * axis, slice(2))] = True
+        line = np.moveaxis(volumes.volume_sdf(volume), axis, 0)[:, 0, 0]
+        np.testing.assert_allclose(line, np.array([-1.5, -0.5, 0.5, 1.5, 2.5]) / 4)
+
+
 def test_signals_of_volumes() -> None:
     assert volumes.volume_signal(ball()).kind == "occupancy"
     signal = volumes.volume_signal(ball(), truncate=0.2)

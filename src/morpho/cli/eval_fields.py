@@ -49,6 +49,8 @@ def eval_fields(
     stages: Path | None = None,
     frames: Annotated[tuple[int, int | None, int] | None, Parameter(converter=frame_range, n_tokens=1)] = None,
     scale: Annotated[float | None, Parameter(validator=Number(gt=0, lte=1))] = None,
+    key: str | None = None,
+    level: float | None = None,
     keep_profile: bool = False,
     resolution: Annotated[int, Parameter(converter=whole, validator=Number(gte=16, lte=1024))] = 256,
     json: bool = False,
@@ -64,7 +66,9 @@ def eval_fields(
         errors: Also write a map of a picture's errors to this picture file.
         stages: Also draw what the stages of a picture's scone contribute, to this picture file.
         frames: Of a video: the frames that were fitted, such as 0:60.
-        scale: Of a video: the scale at which it was fitted.
+        scale: Of a video or volume: the scale at which it was fitted.
+        key: Of a volume: the array that was fitted.
+        level: Of a volume: the level it was fitted with.
         keep_profile: Of a picture: fitted with --keep-profile.
         resolution: Of shapes: voxels along the cube's side.
         json: Print one JSON object instead of a table.
@@ -84,12 +88,14 @@ def eval_fields(
     for option, given, kinds in (
         ("--frames", frames, ("video",)),
         ("--scale", scale, ("video", "sdf", "occupancy")),
+        ("--key", key, ("sdf", "occupancy")),
+        ("--level", level, ("sdf", "occupancy")),
         ("--keep-profile", keep_profile, ("image",)),
     ):
-        if given and kind not in kinds:
+        if given is not None and given is not False and kind not in kinds:
             raise InputError(f"{option} does not go with {file}, a field of the kind {kind!r}: leave it out")
     form = kind if kind in ("sdf", "occupancy") else None
-    asked = Original(form=form, frames=frames, scale=scale, keep_profile=keep_profile)
+    asked = Original(form=form, frames=frames, scale=scale, key=key, level=level, keep_profile=keep_profile)
     opened = open_original(original, asked)
     _check_match(field, file, opened, original)
     facts = {"original": str(original), "field": str(file), "kind": kind, "model": field.model.name}

@@ -91,6 +91,8 @@ class Original:
         form: Of a mesh or volume: sdf (signed distances, learnt faster) or occupancy (1 inside). Default: sdf.
         frames: Of a video: a range such as 0:60, or 0:250:5 for every fifth frame.
         scale: Of a video or volume: its size, such as 0.5.
+        key: Of a volume's file: the array's name, where there are several.
+        level: Of a volume: voxels above it are inside; by default halfway between the smallest and the largest value.
         keep_profile: Of a picture: take the values as they are; by default a colour profile is converted to sRGB.
         recursive: Take all pictures in folders, however deep.
     """
@@ -100,6 +102,8 @@ class Original:
         tuple[int, int | None, int] | None, Parameter(converter=frame_range, n_tokens=1, metavar="A:B")
     ] = None
     scale: Annotated[float | None, Parameter(validator=Number(gt=0, lte=1))] = None
+    key: str | None = None
+    level: float | None = None
     keep_profile: bool = False
     recursive: Annotated[bool, Parameter(name=("--recursive", "-r"))] = False
 
@@ -173,10 +177,12 @@ def _check(job: Job, original: Original, budget: Budget, training: Training) -> 
         ("--frames", original.frames, ("video",)),
         ("--scale", original.scale, ("video", "volume")),
         ("--as", original.form, ("mesh", "volume")),
+        ("--key", original.key, ("volume",)),
+        ("--level", original.level, ("volume",)),
         ("--keep-profile", original.keep_profile, ("picture",)),
         ("--psnr", training.psnr, ("picture", "video")),
         ("--between", training.between, ("picture", "video")),
         ("--bpp", budget.bpp, ("picture", "video", "volume")),
     ):
-        if given and kind not in kinds:
+        if given is not None and given is not False and kind not in kinds:
             raise InputError(f"{option} is for a {' or '.join(kinds)}, and {name} is a {kind}: leave it out")

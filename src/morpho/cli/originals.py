@@ -127,7 +127,7 @@ def _mesh(source: Path, asked: Original, seed: int) -> Opened:
 def _volume(source: Path, asked: Original) -> Opened:
     from morpho.fields.volumes import read_volume, volume_sdf, volume_signal
 
-    whole = read_volume(source)
+    whole = read_volume(source, key=asked.key, level=asked.level)
     volume = whole if asked.scale is None else _scaled(whole, asked.scale, source)
     reach = _REACH * 2 / max(max(volume.shape) - 1, 1) if asked.form != "occupancy" else None
     # At another scale the units stay voxels of the whole.

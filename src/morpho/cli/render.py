@@ -20,7 +20,8 @@ from morpho.console import format_seconds, printable, track
 from morpho.errors import InputError, OutputExistsError
 from morpho.fields.field import Field
 from morpho.fields.files import load
-from morpho.images import Picture, write
+from morpho.images import Picture, format_of, write
+from morpho.images.codecs import check_format
 
 __all__ = ["Rendering", "render"]
 
@@ -196,6 +197,7 @@ class _Task:
 def _write_picture(field: Field, task: _Task) -> str:
     asked = task.asked
     size, region = asked.pixels(field), asked.region(field)
+    _check_format(field, size if region is None else region[2:], task.target)
     if asked.frame is None:
         pixels = field.render(size=size, crop=region, threads=task.threads)
     else:
@@ -208,6 +210,15 @@ def _write_picture(field: Field, task: _Task) -> str:
         overwrite=task.overwrite,
     )
     return f"{pixels.shape[1]} x {pixels.shape[0]}"
+
+
+def _check_format(field: Field, size: tuple[int, int], target: Path | None) -> None:
+    """Refuse a format that cannot hold the picture before its pixels are computed."""
+    import numpy as np
+
+    if target is not None:
+        pixel = np.zeros((1, 1, field.signal.channels), np.uint8 if field.signal.depth == 8 else np.uint16)
+        check_format(Picture(np.broadcast_to(pixel, (*size, field.signal.channels))), format_of(target), str(target))
 
 
 def _write_volume(field: Field, task: _Task) -> str:

@@ -14,7 +14,7 @@ from morpho.fields.recipe import Sampling
 __all__ = ["Sampler", "generator"]
 
 #: Purposes of random draws, see CONTRIBUTING.md.
-_SAMPLES, _STARTS = 1, 2
+_SAMPLES, _STARTS, _HARD = 1, 2, 4
 #: Errors that are remembered: of larger signals, one for so many samples that there are no more.
 _MOST_REMEMBERED = 2**24
 #: Candidates per hard sample: of them, those of the largest errors are taken.
@@ -79,7 +79,7 @@ class Sampler:
         )
         if not hard:
             return index, plain
-        candidates = self._random(_CANDIDATES * hard, step)
+        candidates = self._random(_CANDIDATES * hard, step, _HARD)
         errors = self._errors[candidates // self._group]
         return torch.cat([index, candidates[errors.topk(hard).indices]]), plain
 
@@ -99,8 +99,8 @@ class Sampler:
         strides = torch.where(sizes == longest, _golden(longest), _golden(longest - 1))
         return bounds[:-1] + (starts + time * strides) % sizes
 
-    def _random(self, count: int, step: int) -> Tensor:
-        source = generator(self.seed, _SAMPLES, step, self.device)
+    def _random(self, count: int, step: int, purpose: int = _SAMPLES) -> Tensor:
+        source = generator(self.seed, purpose, step, self.device)
         return torch.randint(self.count, (count,), generator=source, device=self.device)
 
     def state_dict(self) -> dict[str, Any]:

@@ -178,8 +178,9 @@ def read_shape(path: Path | str) -> Shape:
         with path.open("rb") as file:  # a stream, so that no other file beside it is looked for
             kind = path.suffix.lower()[1:]
             mesh = trimesh.load(file, file_type=kind, force="mesh", process=False, skip_materials=True)
-        # Formats such as STL repeat the vertices of each triangle.
-        mesh.merge_vertices(merge_tex=True, merge_norm=True)
+        with np.errstate(invalid="ignore"):  # vertices that are no numbers are told of below
+            # Formats such as STL repeat the vertices of each triangle.
+            mesh.merge_vertices(merge_tex=True, merge_norm=True)
         vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)
     except MorphoError:
         raise

@@ -257,14 +257,22 @@ def _in_units(cube: NDArray[np.float64], signal: Signal | None) -> NDArray[np.fl
 
 
 def _ply(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> bytes:
+    kind, dtype = ("double", "<f8") if _is_far(vertices) else ("float", "<f4")
     header = (
         f"ply\nformat binary_little_endian 1.0\nelement vertex {len(vertices)}\n"
-        "property float x\nproperty float y\nproperty float z\n"
+        f"property {kind} x\nproperty {kind} y\nproperty {kind} z\n"
         f"element face {len(faces)}\nproperty list uchar int vertex_indices\nend_header\n"
     )
     rows = np.empty(len(faces), np.dtype([("count", "u1"), ("corners", "<i4", 3)]))
     rows["count"], rows["corners"] = 3, faces
-    return header.encode() + vertices.astype("<f4").tobytes() + rows.tobytes()
+    return header.encode() + vertices.astype(dtype).tobytes() + rows.tobytes()
+
+
+def _is_far(vertices: NDArray[np.float64]) -> bool:
+    """Whether float32 would move vertices by more than a millionth of the mesh's size, as geographic units do."""
+    if not len(vertices):
+        return False
+    return bool(np.abs(vertices).max() * 2**-24 > 1e-6 * np.ptp(vertices, axis=0).max())
 
 
 def _stl(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> bytes:

@@ -90,10 +90,10 @@ def tight(volume: NDArray[np.bool_], margin: int = 0) -> NDArray[np.bool_]:
 
 
 def volume_sdf(volume: NDArray[np.bool_], truncate: float | None = None) -> NDArray[np.float32]:
-    """Return the signed distance to a volume's surface at its voxels, negative inside, in units of [-1, 1]^3.
+    """Return the signed distance to a volume's surface at its voxels, negative inside; the longest side measures 2.
 
     The surface lies halfway between voxels inside and outside: ``distance to the nearest voxel of the other side -
-    spacing / 2``, by the Euclidean distance transform; so the sign is exact at every voxel.
+    half a voxel``, by the Euclidean distance transform; so the sign is exact at every voxel. Voxels count as cubes.
 
     Args:
         volume: ``(X, Y, Z)`` booleans.
@@ -111,10 +111,10 @@ def volume_sdf(volume: NDArray[np.bool_], truncate: float | None = None) -> NDAr
     if volume.all() or not volume.any():
         raise InputError("the volume has no surface: some voxels must be inside and some outside")
     transform = require("scipy.ndimage", "shapes").distance_transform_edt
-    spacing = [2 / max(1, n - 1) for n in volume.shape]
+    voxel = 2 / max(1, max(volume.shape) - 1)
     distance = np.zeros(volume.shape, np.float32)
     for side, sign in ((volume, -1), (~volume, 1)):
-        distance += sign * np.maximum(transform(side, sampling=spacing) - min(spacing) / 2, 0).astype(np.float32)
+        distance += (sign * voxel * np.maximum(transform(side) - 0.5, 0)).astype(np.float32)
     return distance if truncate is None else np.clip(distance, -truncate, truncate)
 
 
@@ -215,7 +215,7 @@ def _chosen(names: list[str], key: str | None, path: Path) -> str:
     if wanted is None or wanted not in names:
         held = ", ".join(sorted(names)[:8]) or "none"
         asked = "several volumes" if wanted is None and names else f"no volume {wanted or 'at all'}"
-        raise InputError(f"{path} holds {asked} ({held}): name one by its key")
+        raise InputError(f"{path} holds {asked} ({held}): give its name as the key")
     return wanted
 
 
