@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from morpho.errors import InputError
 from morpho.fields.model import Model
-from morpho.fields.registry import NAMES, for_signal, matched
+from morpho.fields.registry import for_signal, matched
 from morpho.fields.signal import Signal
 
 __all__ = ["default_model", "default_parameters", "default_steps", "model_for", "parameters_within"]
@@ -25,7 +25,7 @@ _BESIDE, _BESIDE_FLOATS = 1250, 2700
 
 def default_model() -> str:
     """Return the name of the model that is fitted where none is named."""
-    return "scone+" if "scone+" in NAMES else "scone"
+    return "scone+"
 
 
 def default_parameters(signal: Signal, psnr: float | None = None) -> int:
