@@ -257,6 +257,9 @@ def test_starved_pictures_are_fitted_with_more_patience() -> None:
     assert [recipe.rate(signal) for signal in (small, large)] == pytest.approx([1.4e-3, 0.6 * 1.4e-3])
     assert recipe.rate(Signal(kind="sdf", shape=(256,) * 3, channels=1)) == pytest.approx(1.4e-3)
     assert replace(recipe, learning_rate=0.5).rate(large) == 0.5
+    assert replace(recipe, psnr=40.0).rate(small) == recipe.rate(small)
+    plus = Recipe(model=SconePlus(width=200))
+    assert replace(plus, psnr=40.0).rate(small) == pytest.approx(plus.rate(small) / 2)
 
 
 def test_rates_differ_by_the_model(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,8 @@ class Model(ABC):
     size: ClassVar[str] = "width"
     #: The learning rate of the model's own paper (Adam).
     published_rate: ClassVar[float] = 1e-4
+    #: The factor on the learning rate where a PSNR ends the fit, so that no schedule brings the rate down in time.
+    goal_factor: ClassVar[float] = 1.0
     #: The allowed values of numbers, and of the entries of tuples; other numbers lie in ``[0, 1e6]``.
     ranges: ClassVar[dict[str, tuple[float, float]]] = {}
     #: The allowed values of strings.

@@ -33,6 +33,8 @@ class SconePlus(Scone):
     """
 
     name: ClassVar[str] = "scone+"
+    #: Kodim07: 36 dB after 440 steps instead of 770; on its corner of 256 x 256, 40 dB after 160 instead of 190.
+    goal_factor: ClassVar[float] = 0.5
 
     width: int = 194
     omegas: tuple[float, ...] = (100.0, 60.0, 40.0, 25.0, 15.0, 7.0)

@@ -108,7 +108,8 @@ class Recipe:
         if signal.kind not in ("image", "video"):  # a shape's samples depend too much on each other to be counted
             return self.model.learning_rate
         weights = self.model.parameters(signal.dimensions, signal.channels)
-        return self.model.rate_for(signal.samples * signal.channels / weights)
+        factor = self.model.goal_factor if self.psnr else 1.0
+        return factor * self.model.rate_for(signal.samples * signal.channels / weights)
 
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as JSON has it."""
