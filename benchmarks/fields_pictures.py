@@ -59,8 +59,8 @@ def time_to_40(seeds: tuple[int, ...] = (0, 1, 2)) -> list[Record]:
             protocol="The left of scikit-image's astronaut (rows 0-255, columns 120-375), at most 120,000 "
             f"parameters, 8,192 pixels per step, {cores()} cores, nothing else on the machine; the fit "
             "ends when the kept weights have 40 dB on all pixels; at most 3,000 steps. Rates and "
-            "frequencies as the models have them for this size; half of the rate was tried for all on another picture, and "
-            "is faster for scone+ alone, which has it.",
+            "frequencies as the models have them for this size; half of the rate was tried for all on another picture, "
+            "and is faster for scone+ alone, which has it.",
             columns=["model", "parameters", "reached", "steps", "median s", "fastest s", "slowest s"],
             rows=rows,
             n=len(seeds),

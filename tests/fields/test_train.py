@@ -21,6 +21,7 @@ from morpho.fields.files import load, save
 from morpho.fields.model import Scone
 from morpho.fields.pace import Pace
 from morpho.fields.peers import FourierFeatures
+from morpho.fields.plus import SconePlus
 from morpho.fields.quantise import integers
 from morpho.fields.signal import Signal
 from morpho.fields.solids import VolumeTarget
