@@ -101,6 +101,7 @@ def test_wider_models_learn_more_slowly() -> None:
     assert replace(_SCONE, width=250).learning_rate == pytest.approx(5.6e-4)
     assert replace(_SCONE, width=1).learning_rate == 2e-3
     assert replace(_SCONE, width=250).rate_for(60.0) == pytest.approx(0.6 * 5.6e-4)
+    assert replace(_SCONE, width=1).rate_for(1.0, 10_000) == 1e-3
 
 
 @pytest.mark.parametrize(

@@ -263,6 +263,14 @@ def test_starved_pictures_are_fitted_with_more_patience() -> None:
     assert replace(plus, psnr=40.0).rate(small) == pytest.approx(plus.rate(small) / 2)
 
 
+def test_a_long_fit_of_few_weights_goes_more_slowly() -> None:
+    signal = Signal(kind="image", shape=(1024, 1024), channels=3)
+    few, many = (Recipe(model=SconePlus(width=width), steps=10_000) for width in (40, 200))
+    assert few.rate(signal) == pytest.approx(1e-3)
+    assert many.rate(signal) == replace(many, steps=5000).rate(signal) == pytest.approx(0.6e-3)
+    assert replace(few, steps=5000).rate(signal) == replace(few, seconds=60.0).rate(signal) == pytest.approx(2e-3)
+
+
 def test_rates_differ_by_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Adam's first step is as long as the learning rate, which a model can raise for some weights."""
     monkeypatch.setattr(Scone, "rates", lambda self: {"head": 5.0})

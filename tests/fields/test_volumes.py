@@ -123,6 +123,14 @@ def test_voxels_of_an_oblong_volume_are_cubes() -> None:
         np.testing.assert_allclose(line, np.array([-1.5, -0.5, 0.5, 1.5, 2.5]) / 4)
 
 
+@pytest.mark.parametrize("truncate", [0.05, 0.3, 0.45])
+def test_distances_near_the_surface_are_those_of_the_whole_transform(truncate: float) -> None:
+    volume = np.random.default_rng(0).random((40, 7, 50)) < 0.02  # voxels that are nearest to each other at any angle
+    np.testing.assert_array_equal(
+        volumes.volume_sdf(volume, truncate), np.clip(volumes.volume_sdf(volume), -truncate, truncate)
+    )
+
+
 def test_signals_of_volumes() -> None:
     assert volumes.volume_signal(ball()).kind == "occupancy"
     signal = volumes.volume_signal(ball(), truncate=0.2)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from morpho.errors import InputError
 from morpho.fields.arrays import Array, Arrays
 
-__all__ = ["LARGEST", "Model", "Scone", "Shapes", "Tensors", "patience", "uniform"]
+__all__ = ["LARGEST", "Model", "Scone", "Shapes", "Tensors", "patience", "steady", "uniform"]
 
 #: No model has more parameters: a file that asks for more is refused before memory is taken.
 LARGEST = 2**28
@@ -85,8 +85,13 @@ class Model(ABC):
         """The learning rate of Adam that suits this model at its size."""
         return self.rate_for(1.0)
 
-    def rate_for(self, values: float) -> float:
-        """Return the learning rate of Adam that suits this model where there are so many values for each weight."""
+    def rate_for(self, values: float, steps: int = 0) -> float:
+        """Return the learning rate of Adam that suits this model.
+
+        Args:
+            values: of the signal, for each weight.
+            steps: of the fit; 0 where they are not known.
+        """
         return self.published_rate
 
     def rates(self) -> dict[str, float]:
@@ -156,6 +161,18 @@ def patience(values: float) -> float:
     return min(1.0, max(0.6, 6 / max(values, 1.0)))
 
 
+def steady(steps: int) -> float:
+    """Return the highest learning rate that a collage bears over so many steps.
+
+    On kodim07 with 65 values for each weight 2e-3 reached 30.3 dB after 3,000 steps, 30.7 after 5,000, and 30.4 after
+    10,000, where 1e-3 reached 30.9.
+
+    >>> steady(3000), steady(10_000)
+    (0.002, 0.001)
+    """
+    return 2e-3 * 5000 / max(steps, 5000)
+
+
 def uniform(random: np.random.Generator, bound: float, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Draw float32 numbers from U(-bound, bound).
 
@@ -208,9 +225,9 @@ class Scone(Model):
         if not self.omegas:
             raise InputError(f"{self.name} has no omegas: give the frequency of at least one stage")
 
-    def rate_for(self, values: float) -> float:
-        """Return about ``0.14 / width``, see `patience`, with a short warm-up and clipped gradients; at most 2e-3."""
-        return min(0.14 / self.width * patience(values), 2e-3)
+    def rate_for(self, values: float, steps: int = 0) -> float:
+        """Return about ``0.14 / width``, see `patience` and `steady`, with a short warm-up and clipped gradients."""
+        return min(0.14 / self.width * patience(values), steady(steps))
 
     def shapes(self, dimensions: int, channels: int) -> Shapes:
         """Return ``mask.i``, ``basis.i`` and ``head``, each with a weight and a bias."""

@@ -92,7 +92,7 @@ class Siren(Layered):
     first_omega: float = 30.0
     omega: float = 30.0
 
-    def rate_for(self, values: float) -> float:
+    def rate_for(self, values: float, steps: int = 0) -> float:
         """Return about ``0.2 / width``, see `patience`, with a short warm-up and clipped gradients; at most 1e-2."""
         return min(0.2 / self.width * patience(values), 1e-2)
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from morpho.fields.model import Scone, patience
+from morpho.fields.model import Scone, patience, steady
 
 __all__ = ["SconePlus"]
 
@@ -41,9 +41,9 @@ class SconePlus(Scone):
     mask: str = "sin"
     first: float = 2.0
 
-    def rate_for(self, values: float) -> float:
-        """Return about ``0.2 / width``, see `patience`, with a short warm-up and clipped gradients; at most 2e-3."""
-        return min(0.2 / self.width * patience(values), 2e-3)
+    def rate_for(self, values: float, steps: int = 0) -> float:
+        """Return about ``0.2 / width``, see `patience` and `steady`, with a short warm-up and clipped gradients."""
+        return min(0.2 / self.width * patience(values), steady(steps))
 
     def initial(self, dimensions: int, channels: int, random: np.random.Generator) -> dict[str, NDArray[np.float32]]:
         """Draw the weights from the published laws, the first mask's from a wider one."""

@@ -109,7 +109,8 @@ class Recipe:
             return self.model.learning_rate
         weights = self.model.parameters(signal.dimensions, signal.channels)
         factor = self.model.goal_factor if self.psnr else 1.0
-        return factor * self.model.rate_for(signal.samples * signal.channels / weights)
+        steps = 0 if self.psnr or self.seconds else self.steps  # which are then only a bound
+        return factor * self.model.rate_for(signal.samples * signal.channels / weights, steps)
 
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as JSON has it."""

@@ -22,6 +22,8 @@ SUFFIXES = (".npy", ".npz", ".mat", ".mat.zip")
 
 #: No file may take more memory than this once it is unpacked: eight bytes for each of 512^3 voxels.
 _MOST_BYTES = 2**30
+#: Distances within so many voxels are found by shifts, at half a gigavoxel in seconds; 2 * 11**2 + 1 fits a byte.
+_NEAR = 11
 #: The name that files of the usual test volumes give to theirs.
 _USUAL = "hypercube"
 
@@ -110,12 +112,19 @@ def volume_sdf(volume: NDArray[np.bool_], truncate: float | None = None) -> NDAr
     """
     if volume.all() or not volume.any():
         raise InputError("the volume has no surface: some voxels must be inside and some outside")
-    transform = require("scipy.ndimage", "shapes").distance_transform_edt
     voxel = 2 / max(1, max(volume.shape) - 1)
-    distance = np.zeros(volume.shape, np.float32)
-    for side, sign in ((volume, -1), (~volume, 1)):
-        distance += (sign * voxel * np.maximum(transform(side) - 0.5, 0)).astype(np.float32)
-    return distance if truncate is None else np.clip(distance, -truncate, truncate)
+    reach = math.inf if truncate is None else math.ceil(truncate / voxel + 0.5)
+    if reach <= _NEAR:
+        voxels = np.sqrt(np.arange(reach**2 + 2))
+        table = (voxel * np.maximum(voxels - 0.5, 0)).astype(np.float32)
+        distance: NDArray[np.float32] = table[_squares_within(~volume, int(reach))]
+        distance -= table[_squares_within(volume, int(reach))]
+    else:
+        transform = require("scipy.ndimage", "shapes").distance_transform_edt
+        distance = np.zeros(volume.shape, np.float32)
+        for side, sign in ((volume, -1), (~volume, 1)):
+            distance += (sign * voxel * np.maximum(transform(side) - 0.5, 0)).astype(np.float32)
+    return distance if truncate is None else np.clip(distance, -truncate, truncate, out=distance)
 
 
 def volume_signal(volume: NDArray[Any], truncate: float | None = None) -> Signal:
@@ -133,6 +142,23 @@ def volume_signal(volume: NDArray[Any], truncate: float | None = None) -> Signal
     if truncate is None:
         return Signal(kind="occupancy", **place)
     return Signal(kind="sdf", low=-truncate, high=truncate, **place)
+
+
+def _squares_within(side: NDArray[np.bool_], reach: int) -> NDArray[np.uint8]:
+    """Return the squared distance in voxels from voxels of a side to the nearest of the other; 0 for the others.
+
+    Axis by axis the least sum of squares is exact (Saito and Toriwaki, 1994); squares above ``reach**2`` all come out
+    as one more than that, so that a few shifts per axis are enough.
+    """
+    squares = side.astype(np.uint8) * np.uint8(reach**2 + 1)
+    for axis in range(3):
+        values = np.moveaxis(squares, axis, 0)
+        before = values.copy()
+        for step in range(1, reach + 1):
+            moved = before + np.uint8(step**2)
+            np.minimum(values[step:], moved[:-step], out=values[step:])
+            np.minimum(values[:-step], moved[step:], out=values[:-step])
+    return squares
 
 
 def _occupied(values: Any, path: Path, level: float | None) -> NDArray[np.bool_]:
