@@ -151,13 +151,13 @@ def _squares_within(side: NDArray[np.bool_], reach: int) -> NDArray[np.uint8]:
     as one more than that, so that a few shifts per axis are enough.
     """
     squares = side.astype(np.uint8) * np.uint8(reach**2 + 1)
-    for axis in range(3):
-        values = np.moveaxis(squares, axis, 0)
-        before = values.copy()
-        for step in range(1, reach + 1):
-            moved = before + np.uint8(step**2)
-            np.minimum(values[step:], moved[:-step], out=values[step:])
-            np.minimum(values[:-step], moved[step:], out=values[:-step])
+    for axis, across in ((0, 1), (1, 0), (2, 0)):
+        for values in np.moveaxis(squares, (across, axis), (0, 1)):  # slice by slice, which the cache holds
+            before = values.copy()
+            for step in range(1, reach + 1):
+                moved = before + np.uint8(step**2)
+                np.minimum(values[step:], moved[:-step], out=values[step:])
+                np.minimum(values[:-step], moved[step:], out=values[:-step])
     return squares
 
 
