@@ -137,6 +137,8 @@ def test_a_volume_of_values(kind: str, capsys: Capture) -> None:
     assert render("shape.field", "-o", "out.npy", "--resolution", "12") == 0
     assert capsys.readouterr().out.startswith("shape.field -> out.npy  12 x 12 x 12")
     np.testing.assert_array_equal(np.load("out.npy"), field.volume(12))
+    assert render("shape.field", "-o", "back.npy") == 0
+    assert np.load("back.npy").shape == field.signal.shape
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,15 @@ def test_volume() -> None:
         shape.volume(1025)
 
 
+def test_an_oblong_volume_keeps_its_voxels() -> None:
+    oblong = field(signal=replace(SHAPE, shape=(12, 6, 3)))
+    assert oblong.volume().shape == (12, 6, 3)
+    assert oblong.volume(23).shape == (23, 11, 5)
+    np.testing.assert_allclose(oblong.volume(23)[::2, ::2, ::2], oblong.volume(), atol=1e-5)
+    with pytest.raises(InputError, match="too large"):
+        field(signal=replace(SHAPE, shape=(2**20, 2**20, 2))).volume()
+
+
 def test_other_kinds_are_refused() -> None:
     for wrong in (field().volume, lambda: field().frame(0), field().frames, field(signal=SHAPE).render):
         with pytest.raises(InputError, match="this field is of the kind"):

@@ -35,7 +35,7 @@ class Ball:
         distance = np.linalg.norm(points - self.centre, axis=-1, keepdims=True) - self.radius
         return distance if self.signal.kind == "sdf" else np.asarray(0.5 - distance / 0.2)
 
-    volume = Field.volume
+    lattice = Field.lattice
     _need = Field._need
 
 
@@ -79,8 +79,47 @@ def test_a_mesh_is_in_the_shape_s_own_units(kind: str, exact: bool) -> None:
 def test_what_is_no_shape_is_refused() -> None:
     with pytest.raises(InputError, match="of the kind 'image': a shape is needed"):
         field_mesh(new_field("image"))
-    with pytest.raises(InputError, match="no cube"):
-        score_against(ball("sdf"), np.zeros((4, 5, 6), bool))
+
+
+class Slab(Ball):
+    """A field of an oblong volume, inside where the last coordinate is below a height."""
+
+    def __init__(self, height: float) -> None:
+        super().__init__("sdf")
+        self.signal = Signal(kind="sdf", shape=(33, 17, 9), channels=1, low=-2, high=2, extent=(32.0, 16.0, 8.0))
+        self.height = height
+
+    def __call__(self, points: NDArray[Any], *, threads: int | None = None) -> NDArray[Any]:
+        return np.asarray(points[..., 2:] - self.height)
+
+
+class Voxels(Slab):
+    """A field that has a volume's values at its voxels, and none elsewhere."""
+
+    def __init__(self, inside: NDArray[np.bool_]) -> None:
+        super().__init__(0.0)
+        self.inside = inside
+
+    def __call__(self, points: NDArray[Any], *, threads: int | None = None) -> NDArray[Any]:
+        index = (points + 1) / 2 * (np.array(self.inside.shape) - 1)
+        np.testing.assert_allclose(index, np.rint(index), atol=1e-4)
+        return np.where(self.inside[tuple(np.moveaxis(np.rint(index).astype(int), -1, 0))], -1.0, 1.0)[..., None]
+
+
+@pytest.mark.parametrize("resolution", [256, 33, 12])
+def test_voxels_are_asked_for_where_they_lie(resolution: int) -> None:
+    inside = np.random.default_rng(0).random((33, 17, 9)) < 0.5
+    field: Any = Voxels(inside)
+    found = score_against(field, inside, resolution=resolution)
+    assert (found.iou, found.resolution) == (1.0, min(resolution, 33))
+
+
+def test_distances_are_in_one_unit_along_all_axes() -> None:
+    heights = np.linspace(-1, 1, 9)
+    inside = np.broadcast_to(heights < 0.1, (33, 17, 9)).copy()  # marching cubes put the surface at 0.125
+    field: Any = Slab(0.125 - 0.2)
+    found = score_against(field, inside)
+    assert found.chamfer == pytest.approx(2 * 0.2 * (8 / 32) / 2, rel=0.01)
 
 
 def test_points_around_a_mesh_have_its_distances(monkeypatch: pytest.MonkeyPatch) -> None:

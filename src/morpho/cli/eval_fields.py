@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["eval_fields"]
 
 _SHAPES = (
-    "IoU of the insides at the points of a grid over the cube; Chamfer: the mean distance from each surface's vertices "
-    "to the other's, both ways, added up, in units of the cube's side"
+    "IoU of the insides at the points of a grid over the box; Chamfer: the mean distance from each surface's vertices "
+    "to the other's, both ways, added up, in units of the box's longest side"
 )
 _PROTOCOLS = {
     "image": "PSNR of clipped, unrounded values over all channels; SSIM with scikit-image's defaults (uniform 7 x 7)",
@@ -70,7 +70,7 @@ def eval_fields(
         key: Of a volume: the array that was fitted.
         level: Of a volume: the level it was fitted with.
         keep_profile: Of a picture: fitted with --keep-profile.
-        resolution: Of shapes: voxels along the cube's side.
+        resolution: Of shapes: points along the longest side; of a volume, its own voxels in even steps.
         json: Print one JSON object instead of a table.
         overwrite: Replace existing pictures.
     """
@@ -152,13 +152,12 @@ def _measure(field: Field, opened: Opened, resolution: int) -> dict[str, Any]:
 
 def _shape_scores(field: Field, opened: Opened, resolution: int) -> dict[str, Any]:
     from morpho.fields.shape_scores import score_against
-    from morpho.fields.volumes import resampled
 
     if opened.shape is not None:
         found = score_against(field, opened.shape.inside, opened.shape.vertices, resolution=resolution)
     else:
         inside = opened.grid < 0 if opened.signal.kind == "sdf" else opened.grid
-        found = score_against(field, resampled(inside, resolution))
+        found = score_against(field, inside, resolution=resolution)
     return {"resolution": found.resolution, "iou": round(found.iou, 6), "chamfer": round(found.chamfer, 7)}
 
 

@@ -56,7 +56,7 @@ class Rendering:
         scale: Of pictures and videos: their size as a factor, such as 2 or 0.5.
         crop: Of pictures and videos: only the rectangle X,Y,W,H of the result.
         frame: Of a video: this frame as a picture, counted from 0; 12.5 lies between two.
-        resolution: Of shapes: voxels along the cube's side. Default: 256.
+        resolution: Of shapes: voxels along the longest side. Default: 256 for a mesh, the original's for a volume.
         exact: Of meshes: evaluate every voxel, not only those near the surface; slower, and sees the smallest parts.
     """
 
@@ -224,7 +224,7 @@ def _check_format(field: Field, size: tuple[int, int], target: Path | None) -> N
 def _write_volume(field: Field, task: _Task) -> str:
     import numpy as np
 
-    values = field.volume(task.asked.resolution or _RESOLUTION)
+    values = field.volume(task.asked.resolution)
     with replacing(task.path, overwrite=task.overwrite) as file:
         np.save(file, values)
     return " x ".join(str(side) for side in values.shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -123,21 +123,40 @@ class Field:
         self._need("a video", "video")
         return (self.frame(time, size, threads=threads) for time in range(self.signal.shape[0]))
 
-    def volume(self, resolution: int = 256, threads: int | None = None) -> NDArray[np.float32]:
-        """Compute a shape's values on a grid that spans the cube from -1 to 1: ``(X, Y, Z)``, in the signal's units.
+    def volume(self, resolution: int | None = None, threads: int | None = None) -> NDArray[np.float32]:
+        """Compute a shape's values on a grid over its box, faces included: ``(X, Y, Z)``, in the signal's units.
+
+        Args:
+            resolution: points along the longest side, the others in proportion; by default the signal's own.
+            threads: how many share the points; by default one per usable core.
 
         Raises:
             InputError: the field is no shape, or the resolution is not 2 to 1024.
         """
         self._need("a shape", "sdf", "occupancy")
-        if not 2 <= resolution <= _MOST_VOXELS:
+        if resolution is not None and not 2 <= resolution <= _MOST_VOXELS:
             raise InputError(f"a volume with {resolution} voxels a side is impossible: choose 2 to {_MOST_VOXELS}")
-        x, y, z = (axis.astype(np.float32) for axis in self.signal.coordinates((resolution,) * 3))
-        out = np.empty((resolution,) * 3, np.float32)
-        plane = np.empty((resolution, resolution, 3), np.float32)
+        return self.lattice(self.signal.coordinates(self.signal.sides(resolution)), threads)
+
+    def lattice(self, axes: Sequence[NDArray[Any]], threads: int | None = None) -> NDArray[np.float32]:
+        """Compute a shape's values at every combination of coordinates along three axes: ``(X, Y, Z)``.
+
+        Args:
+            axes: coordinates in [-1, 1] along each axis.
+            threads: how many share the points; by default one per usable core.
+
+        Raises:
+            InputError: the field is no shape, or there are more than 1024^3 points.
+        """
+        self._need("a shape", "sdf", "occupancy")
+        x, y, z = (np.asarray(axis, np.float32) for axis in axes)
+        if len(x) * len(y) * len(z) > _MOST_VOXELS**3:
+            raise InputError(f"a volume of {len(x)} x {len(y)} x {len(z)} voxels is too large: give a resolution")
+        out = np.empty((len(x), len(y), len(z)), np.float32)
+        plane = np.empty((len(y), len(z), 3), np.float32)
         plane[..., 1], plane[..., 2] = y[:, None], z
-        for i in range(resolution):
-            plane[..., 0] = x[i]
+        for i, place in enumerate(x):
+            plane[..., 0] = place
             out[i] = self(plane, threads=threads)[..., 0]
         return out
 

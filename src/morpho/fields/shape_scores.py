@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,12 +24,12 @@ Inside = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
 
 @dataclass(frozen=True)
 class ShapeScores:
-    """IoU from 0 to 1, and the Chamfer distance of `morpho.fields.surface.chamfer`, for a cube of side 1.
+    """IoU from 0 to 1, and the Chamfer distance of `morpho.fields.surface.chamfer`, for a box of longest side 1.
 
     Attributes:
-        iou: of the insides, at every point of a grid over [-1, 1]^3.
+        iou: of the insides, at every point of a grid over the box.
         chamfer: between the vertices of two surfaces: of the field by marching cubes on that grid, and of the original.
-        resolution: points along the grid's sides.
+        resolution: points along the grid's longest side.
     """
 
     iou: float
@@ -49,27 +49,33 @@ def score_against(
 
     Args:
         field: of the kind ``sdf`` or ``occupancy``.
-        inside: tells of points whether they are inside; or the answers on the grid already.
+        inside: tells of points whether they are inside; or the voxels ``(X, Y, Z)``, which then are what is asked for.
         vertices: of the original's surface in [-1, 1]^3; by default marching cubes find them on the grid of insides.
-        resolution: points along the grid's sides; of a grid that is given, its own.
+        resolution: points along the longest side; of voxels, no more than there are, in even steps.
         threads: how many share the points.
 
     Raises:
         InputError: the field is no shape, or has no surface.
         MissingExtraError: SciPy or scikit-image is not installed.
     """
-    if isinstance(inside, np.ndarray):
-        resolution, truth = inside.shape[0], inside
-    else:
-        truth = _on_grid(inside, resolution)
-    if truth.shape != (resolution,) * 3:
-        raise InputError(f"insides on a grid of {truth.shape} are no cube: resample them")
-    values = field.volume(resolution, threads)
     level, outward = _level(field)
+    if isinstance(inside, np.ndarray):
+        voxels = replace(field.signal, shape=inside.shape)
+        sides = voxels.sides(min(resolution, max(inside.shape)))
+        index = [
+            np.floor(np.linspace(0, n - 1, m) + 0.5).astype(np.intp) for n, m in zip(inside.shape, sides, strict=True)
+        ]
+        truth = inside[np.ix_(*index)]
+        axes = [axis[some] for axis, some in zip(voxels.coordinates(), index, strict=True)]
+    else:
+        truth, axes = _on_grid(inside, resolution), field.signal.coordinates((resolution,) * 3)
+    values = field.lattice(axes, threads)
     found = values < level if outward == "up" else values > level
+    # Coordinates are from -1 to 1 along every axis, however long: distances need one unit.
+    unit = np.array(field.signal.extent or (1.0, 1.0, 1.0)) / max(field.signal.extent or (1.0,))
     ours = mesh_of(values, level=level, outward=outward)[0]
     theirs = mesh_of(truth.astype(np.float32), level=0.5, outward="down")[0] if vertices is None else vertices
-    return ShapeScores(iou(found, truth), chamfer(ours, theirs), resolution)
+    return ShapeScores(iou(found, truth), chamfer(unit * ours, unit * theirs), max(truth.shape))
 
 
 def field_mesh(

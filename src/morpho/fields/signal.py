@@ -141,6 +141,18 @@ class Signal:
             for (begin, end), size, own in zip(crop, sizes, self.shape, strict=True)
         ]
 
+    def sides(self, resolution: int | None = None) -> tuple[int, ...]:
+        """Return how many samples each axis has where the longest one has so many; by default the signal's own.
+
+        >>> signal = Signal(kind="occupancy", shape=(25, 13, 1), channels=1)
+        >>> signal.sides(), signal.sides(49), signal.sides(3)
+        ((25, 13, 1), (49, 25, 1), (3, 2, 1))
+        """
+        steps = max(max(self.shape) - 1, 1)
+        if resolution is None:
+            return self.shape
+        return tuple(max(2, round((n - 1) * (resolution - 1) / steps) + 1) if n > 1 else 1 for n in self.shape)
+
     def to_units(self, values: Any) -> Any:
         """Turn a model's outputs, arrays or tensors, into what they mean.
 
