@@ -37,7 +37,7 @@ def test_training_sees_the_weights_of_the_file(bits: int) -> None:
 
 def test_weights_beyond_the_largest_integer_are_clipped() -> None:
     rounding = Rounding({"w": (3,)}, 3)
-    rounding.load_state_dict({"w": 0.25})
+    rounding.scales = {"w": 0.25}
     assert rounding({"w": torch.tensor([9.0, -9.0, 0.6])})["w"].tolist() == [0.75, -0.75, 0.5]
 
 
@@ -57,15 +57,56 @@ def test_the_gradient_is_the_identitys(bits: int) -> None:
 def test_step_sizes_follow_only_when_told_to_and_are_the_state() -> None:
     rounding, other = Rounding(SHAPES, 6), Rounding(SHAPES, 6)
     rounding.follow(weights())
-    before = rounding.state_dict()
+    before = dict(rounding.scales)
     rounding({name: 4 * tensor for name, tensor in weights().items()})
-    assert rounding.state_dict() == before
+    assert rounding.scales == before
     rounding.follow({name: 4 * tensor for name, tensor in weights().items()})
     assert {name: scale / 4 for name, scale in rounding.scales.items()} == before
     other.load_state_dict(rounding.state_dict())
     for name, tensor in other(weights()).items():
         assert torch.equal(tensor, rounding(weights())[name])
     assert before != rounding.scales
+
+
+@pytest.mark.parametrize("bits", [3, 6, 16])
+def test_weights_settle_part_by_part_and_for_good(bits: int) -> None:
+    rounding, first = Rounding(SHAPES, bits, seed=1), weights()
+    assert all(torch.equal(rounding.partly(first)[name], first[name]) for name in SHAPES)
+    rounding.settle(first, 0.5)
+    scales, rounded = dict(rounding.scales), rounding(first)
+    there = {name: rounding.partly(first)[name] != first[name] for name in SHAPES}
+    assert there["large"].float().mean() == pytest.approx(0.5, abs=0.05)
+    moved = {name: 1.5 * tensor for name, tensor in first.items()}
+    halfway = rounding.partly(moved)
+    for name in SHAPES:
+        assert torch.equal(halfway[name], torch.where(there[name], rounded[name], moved[name]))
+    rounding.settle(moved, 1.0)
+    exact = rounding.exact({name: tensor.numpy() for name, tensor in weights(2).items()})  # those count no more
+    assert rounding.scales == scales
+    for name, there_first in there.items():
+        wanted = torch.where(there_first, rounded[name], rounding(moved)[name])
+        np.testing.assert_allclose(exact[name], wanted.numpy(), rtol=1e-6, atol=1e-6)
+
+
+def test_gradients_reach_only_what_is_free() -> None:
+    rounding, tensors = Rounding(SHAPES, 4), weights()
+    rounding.settle(tensors, 0.4)
+    free = {name: rounding.partly(tensors)[name] == tensors[name] for name in SHAPES}
+    plain = {name: tensor.requires_grad_() for name, tensor in tensors.items()}
+    torch.stack([tensor.sum() for tensor in rounding.partly(plain).values()]).sum().backward()  # type: ignore[no-untyped-call]
+    for name, tensor in plain.items():
+        assert tensor.grad is not None
+        assert torch.equal(tensor.grad, free[name].float())
+
+
+def test_what_is_settled_is_the_state() -> None:
+    rounding, other = Rounding(SHAPES, 5, seed=3), Rounding(SHAPES, 5, seed=3)
+    rounding.settle(weights(), 0.3)
+    other.load_state_dict(rounding.state_dict())
+    for rounds in (rounding, other):
+        rounds.settle(weights(1), 0.7)
+    for name, tensor in other.partly(weights(2)).items():
+        assert torch.equal(tensor, rounding.partly(weights(2))[name])
 
 
 def test_weights_that_are_no_numbers_are_refused() -> None:

@@ -100,8 +100,8 @@ _AVERAGE = 0.95
 _NEAR, _LOOKED_AT = 4.0, 32768
 #: A fit that fell back by so many decibels, after a step that was too long, seldom makes up for it.
 _COLLAPSE = 1.5
-#: Steps after which step sizes of rounded weights are chosen anew, in the first half of the part that is rounded.
-_FOLLOW = 50
+#: Weights settle in so many stages; where a PSNR ends the fit, their step sizes are chosen anew after so many steps.
+_STAGES, _FOLLOW = 40, 50
 
 
 class _Fit:
@@ -117,7 +117,7 @@ class _Fit:
         self.sampler = Sampler(recipe.sampler, target.count, samples, seed=recipe.seed, device=device)
         self.pace = _pace(recipe)
         shapes = model.shapes(signal.dimensions, signal.channels)
-        self.rounding = Rounding(shapes, recipe.bits) if recipe.bits < 32 else None
+        self.rounding = Rounding(shapes, recipe.bits, recipe.seed) if recipe.bits < 32 else None
         self.errors: list[Tensor] = []
         self.ended, self.margin = False, 0.0
         self.highest, self.fall = -math.inf, 0.0
@@ -209,22 +209,29 @@ class _Fit:
         return self.target.between(places, cubic=self.recipe.interpolation == "cubic")
 
     def _rounds(self, part: float) -> bool:
-        """Whether weights are rounded by now: in the last part, and with a goal from the start."""
+        """Whether weights are being rounded by now: in the last part, and with a goal from the start."""
         return part >= 1 - self.recipe.finetune or (bool(self.recipe.psnr) and self.run.step >= self.recipe.warmup)
 
     def _follow(self, part: float) -> None:
         if self.rounding is None or not self._rounds(part):
             return
-        fixed = part >= 1 - self.recipe.finetune / 2
-        if not self.rounding.scales or (self.run.step % _FOLLOW == 0 and not fixed):
-            self.rounding.follow(dict(self.run.model.named_parameters()))
+        weights = dict(self.run.model.named_parameters())
+        if not self.recipe.psnr:
+            share = math.floor(_STAGES * (1 - (1 - part) / self.recipe.finetune)) / _STAGES
+            if share > self.rounding.share:
+                self.rounding.settle(weights, share)
+        elif not self.rounding.scales or self.run.step % _FOLLOW == 0:
+            self.rounding.follow(weights)
 
     def _function(self, module: FieldModule, part: float) -> Function:
         """The model with the weights that count: rounded, where they are by now."""
         rounding = self.rounding
         if rounding is None or not self._rounds(part):
             return module
-        tensors = rounding(dict(module.named_parameters()))  # once a step, however many blocks it has
+        weights = dict(module.named_parameters())
+        if not self.recipe.psnr:
+            return lambda coordinates: module.model.apply(TORCH, rounding.partly(weights), coordinates)
+        tensors = rounding(weights)  # once a step, however many blocks it has
         return lambda coordinates: module.model.apply(TORCH, tensors, coordinates)
 
     @torch.no_grad()
@@ -250,7 +257,9 @@ class _Fit:
         module, recipe, seconds = self.run.best_model(), self.recipe, self.seconds
         tensors, scales = module.to_tensors(), None
         if self.rounding is not None:
-            if not self.rounding.scales:
+            if not self.recipe.psnr:
+                self.rounding.settle(dict(module.named_parameters()), 1.0)
+            elif not self.rounding.scales:
                 self.rounding.follow(dict(module.named_parameters()))
             tensors, scales = self.rounding.exact(tensors), self.rounding.scales or None
             module = FieldModule(recipe.model, tensors, module.dimensions, module.channels).to(self.device)
