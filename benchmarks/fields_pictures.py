@@ -152,8 +152,9 @@ def rate() -> list[Record]:
             protocol="Kodak at full size; scone+ with frequencies, rates and steps that follow the number of "
             "weights, as `morpho fit --bpp` has them, 8,192 pixels per step, weights rounded one after the other in "
             "the last fifth; all bytes of the file; PSNR of the picture that its reader renders, in whole numbers. "
-            "'Float' is the same fit without rounding. JPEG (Pillow, 4:2:0, optimised) between its two nearest qualities. COIN: the published means over all 24 pictures of Kodak's, "
-            "between its two nearest points, after 50,000 steps of all pixels.",
+            "'Float' is the same fit without rounding. JPEG (Pillow, 4:2:0, optimised) between its two nearest "
+            "qualities. COIN: the published means over all 24 pictures of Kodak's, between its two nearest points, "
+            "after 50,000 steps of all pixels.",
             columns=_COLUMNS,
             rows=rows,
             n=len(_ALL),

@@ -292,6 +292,31 @@ def test_a_checkpoint_of_other_options_is_refused(monkeypatch: pytest.MonkeyPatc
     assert "another recipe" in complaint(capsys, "a.png", *SHORT, "--seed", "9", "--resume")
 
 
+def test_a_stopped_fit_is_not_begun_anew_without_a_word(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    write(ramp(), "a.png")
+    monkeypatch.setattr(train, "_PAUSE", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(train._Fit, "_advance", _interrupted(train._Fit._advance, after=25))
+        assert fit("a.png", *SHORT) == 130
+    capsys.readouterr()
+    before = Path("a.run/checkpoint.pt").read_bytes()
+    assert "a.run holds a stopped fit: add --resume" in complaint(capsys, "a.png", *SHORT)
+    assert Path("a.run/checkpoint.pt").read_bytes() == before
+    with monkeypatch.context() as patch:
+        patch.setattr(train._Fit, "_advance", _interrupted(train._Fit._advance, after=2))
+        assert fit("a.png", *SHORT, "--overwrite") == 130
+    assert "nothing is kept" in capsys.readouterr().err  # and not that of the first
+    assert files() == ["a.png"]
+
+
+def test_the_remains_of_a_killed_fit_are_removed() -> None:
+    write(ramp(), "a.png")
+    Path("a.run").mkdir()
+    Path("a.run/.checkpoint.pt.x1y2.part").write_bytes(b"half")
+    assert fit("a.png", *SHORT, "-q") == 0
+    assert files() == ["a.field", "a.png"]
+
+
 def test_what_else_lies_in_the_folder_of_a_run_stays() -> None:
     write(ramp(), "a.png")
     Path("a.run").mkdir()

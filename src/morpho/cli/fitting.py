@@ -175,6 +175,12 @@ class Fitter:
         resume = self._resume and checkpoint.exists()
         if self._resume and folder.exists() and not resume:
             note(f"{folder} has no checkpoint yet: {target} begins anew")
+        if not resume and checkpoint.exists():
+            if not self._overwrite:
+                raise OutputExistsError(
+                    f"{folder} holds a stopped fit: add --resume to go on with it, or --overwrite to begin anew"
+                )
+            checkpoint.unlink()  # else what is said of it after Ctrl-C would be of another fit
         try:
             field = fit(samples, recipe, folder=folder, resume=resume, device=self._training.device)
         except BaseException as error:
@@ -236,8 +242,8 @@ def parameters_for(signal: Signal, budget: Budget, bits: int, psnr: float | None
 def _remove_run(target: Path) -> None:
     """Remove what a fit keeps while it runs, and nothing else that a person may have there."""
     folder = target.with_suffix(".run")
-    for name in ("checkpoint.pt", "log.jsonl"):
-        (folder / name).unlink(missing_ok=True)
+    for path in (folder / "checkpoint.pt", folder / "log.jsonl", *folder.glob(".checkpoint.pt.*.part")):
+        path.unlink(missing_ok=True)
     with suppress(OSError):  # there is something else in it
         folder.rmdir()
 
