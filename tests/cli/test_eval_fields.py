@@ -122,6 +122,11 @@ def test_originals_stay_and_options_belong(words: list[str], message: str, capsy
     assert not Path("e.png").exists()
 
 
+def test_a_picture_has_no_voxels(capsys: Capture) -> None:
+    assert evaluate("a.png", "x.field", "--resolution", "64") == 1
+    assert "--resolution does not go with x.field" in capsys.readouterr().err
+
+
 # --- videos and shapes ---
 
 

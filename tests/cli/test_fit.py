@@ -371,6 +371,40 @@ def _interrupted(advance: Any, *, after: int) -> Any:
     return step
 
 
+def test_one_that_takes_too_much_memory_leaves_the_others_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    plain = train._Fit._advance
+
+    def greedy(self: Any) -> Any:
+        if self.target.signal.shape[0] == 25:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: ...")
+        return plain(self)
+
+    monkeypatch.setattr(train._Fit, "_advance", greedy)
+    write(ramp(height=25), "a.png")
+    write(ramp(), "b.png")
+    assert fit("a.png", "b.png", *SHORT, "-q") == 1
+    error = capsys.readouterr().err
+    assert error == (
+        "morpho: a.png: the memory does not suffice: use a smaller --batch, or --scale and --frames for a video\n"
+        "morpho: 1 of 2 fits failed\n"
+    )
+    assert files() == ["a.png", "b.field", "b.png"]
+
+
+def test_names_behind_two_dashes_may_begin_with_one() -> None:
+    write(ramp(), "./-dash.png")
+    assert fit(*SHORT, "-q", "--", "-dash.png") == 0
+    assert files() == ["-dash.field", "-dash.png"]
+
+
+@pytest.mark.parametrize("words", [("--bpp", "inf"), ("--seconds", "inf"), ("--rate", "nan")])
+def test_numbers_are_finite(words: tuple[str, str], capsys: Capture) -> None:
+    write(ramp(), "a.png")
+    assert "Must be" in complaint(capsys, "a.png", *words, status=2)
+
+
 # --- videos, meshes and volumes ---
 
 

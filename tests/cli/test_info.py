@@ -100,6 +100,13 @@ def test_info_of_nothing_is_a_sentence(weights: Path, name: str, message: str, c
     assert message in capsys.readouterr().err
 
 
+def test_info_of_a_field_in_capitals(tmp_path: Path, capsys: Capture) -> None:
+    files.save(tmp_path / "photo.field", field(), 8)
+    (tmp_path / "photo.field").rename(tmp_path / "PHOTO.FIELD")
+    assert main(["info", str(tmp_path / "PHOTO.FIELD")]) == 0
+    assert "field of the kind image" in capsys.readouterr().out
+
+
 def test_info_of_a_field(tmp_path: Path, capsys: Capture) -> None:
     path = tmp_path / "photo.field"
     files.save(path, field(), 8)

@@ -131,6 +131,11 @@ def test_a_frame_of_a_video(capsys: Capture) -> None:
     )
 
 
+def test_a_picture_of_absurd_size_is_refused_before_it_is_made(capsys: Capture) -> None:
+    save_field("large.field", "image", shape=(2**31, 2**31))
+    assert "is too large: choose a smaller size" in complaint(capsys, "large.field", "-o", "a.png")
+
+
 @pytest.mark.parametrize("kind", ["sdf", "occupancy"])
 def test_a_volume_of_values(kind: str, capsys: Capture) -> None:
     field = save_field("shape.field", kind)
@@ -151,6 +156,8 @@ def test_a_volume_of_values(kind: str, capsys: Capture) -> None:
         (["x.field", "-o", "a.png", "--scale", "0"], "Must be > 0"),
         (["x.field", "-o", "a.png", "--scale", "nan"], "scale"),
         (["x.field", "-o", "a.png", "--quality", "0"], "Must be >= 1"),
+        (["x.field", "-o", "a.png", "--quality", "2.5"], "2.5 is no whole number"),
+        (["x.field", "-o", "a.png", "--threads", "2.5"], "2.5 is no whole number"),
         (["x.field", "-o", "a.png", "--resolution", "1"], "Must be >= 2"),
         (["x.field", "-o", "a.png", "--frame", "-1"], "Must be >= 0"),
     ],

@@ -16,6 +16,7 @@ from morpho.fields import files
 from morpho.fields.field import Field
 from morpho.fields.model import Scone
 from morpho.fields.signal import Signal
+from tests.fields import small
 
 
 class Decoder:
@@ -114,3 +115,25 @@ def test_the_page_describes_the_file(tmp_path: Path, bits: int, width: int) -> N
     for name, values in found.items():
         assert values == loaded.tensors[name].ravel().tolist()
         assert math.isfinite(sum(values))
+
+
+@pytest.mark.parametrize("size", [(20, 30), (33, 41), (10, 15), (7, 29), (1, 40)])
+def test_the_page_describes_other_sizes(size: tuple[int, int]) -> None:
+    field = small.field()
+    axes = []
+    for m, n in zip(size, field.signal.shape, strict=True):
+        k = min(math.ceil(n / m), 16) if m < n else 1
+        places = [[min(max((k * j + p + 0.5) * n / (k * m) - 0.5, 0), n - 1) for p in range(k)] for j in range(m)]
+        axes.append(2 * np.array(places) / (n - 1) - 1)
+    rows, columns = axes
+    shape = (len(rows), len(columns), rows.shape[1], columns.shape[1])
+    points = np.stack(
+        [
+            np.broadcast_to(rows[:, None, :, None], shape),
+            np.broadcast_to(columns[None, :, None, :], shape),
+        ],
+        -1,
+    )
+    values = field(points).mean((2, 3))
+    wanted = np.clip(255 * values, 0, 255)
+    assert np.abs(field.render(size=size) - wanted).max() < 0.5 + 1e-3

@@ -92,6 +92,7 @@ def test_json_there_and_back(signal: Signal) -> None:
         {"channels": 0},
         {"channels": 65},
         {"channels": "3"},
+        {"kind": "sdf", "shape": [4, 5, 6], "channels": 2, "colour": None},
         {"depth": 12},
         {"depth": True},
         {"colour": "cmyk"},

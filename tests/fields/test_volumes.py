@@ -56,6 +56,9 @@ def test_key_and_level(tmp_path: Path) -> None:
         volumes.read_volume(tmp_path / "two.npz", key="c")
     with pytest.raises(InputError, match="no surface"):
         volumes.read_volume(tmp_path / "two.npz", key="a", level=3.0)
+    np.save(tmp_path / "one.npy", axis)
+    with pytest.raises(InputError, match="leave the key a out"):
+        volumes.read_volume(tmp_path / "one.npy", key="a")
 
 
 def test_what_is_no_volume_is_refused(tmp_path: Path) -> None:

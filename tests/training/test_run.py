@@ -95,6 +95,20 @@ def test_the_running_mean(tmp_path: Path, average: float) -> None:
         assert float(run.mean.value.detach()) == pytest.approx(mean, rel=1e-5)
 
 
+def test_a_checkpoint_that_is_not_written_in_full_is_an_error_of_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start(tmp_path, Recipe())
+
+    def full(*_: object) -> None:
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="could not be written in full"):
+        go(run, every=4)
+    assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
+
+
 def test_evaluations_get_the_mean_loss_since_the_last(tmp_path: Path) -> None:
     run = start(tmp_path / "deep" / "run", Recipe())
     losses = go(run, every=4)

@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from morpho import __version__
@@ -162,10 +163,11 @@ def _run(words: Sequence[str]) -> int:
 
 
 def _without_debug(words: list[str]) -> tuple[list[str], bool]:
-    """Take ``--debug`` out of the words before ``--``, behind which everything is a name."""
+    """Take ``--debug`` out of the words before ``--``, behind which everything is a name, and files are no options."""
     end = words.index("--") if "--" in words else len(words)
     kept = [word for word in words[:end] if word != "--debug"]
-    return kept + words[end:], len(kept) < end
+    names = [f"./{word}" if word[:1] == "-" != word and Path(word).exists() else word for word in words[end + 1 :]]
+    return kept + words[end : end + 1] + names, len(kept) < end
 
 
 def _failed(message: str, *, debug: bool) -> int:

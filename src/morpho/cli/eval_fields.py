@@ -31,6 +31,8 @@ _SHAPES = (
     "IoU of the insides at the points of a grid over the box; Chamfer: the mean distance from each surface's vertices "
     "to the other's, both ways, added up, in units of the box's longest side"
 )
+#: Points along the longest side of a shape.
+_RESOLUTION = 256
 _PROTOCOLS = {
     "image": "PSNR of clipped, unrounded values over all channels; SSIM with scikit-image's defaults (uniform 7 x 7)",
     "video": "mean and standard deviation over frames of PSNR of clipped, unrounded values over all channels, and of "
@@ -47,12 +49,14 @@ def eval_fields(
     *,
     errors: Path | None = None,
     stages: Path | None = None,
-    frames: Annotated[tuple[int, int | None, int] | None, Parameter(converter=frame_range, n_tokens=1)] = None,
+    frames: Annotated[
+        tuple[int, int | None, int] | None, Parameter(converter=frame_range, n_tokens=1, metavar="A:B")
+    ] = None,
     scale: Annotated[float | None, Parameter(validator=Number(gt=0, lte=1))] = None,
     key: str | None = None,
     level: float | None = None,
     keep_profile: bool = False,
-    resolution: Annotated[int, Parameter(converter=whole, validator=Number(gte=16, lte=1024))] = 256,
+    resolution: Annotated[int | None, Parameter(converter=whole, validator=Number(gte=16, lte=1024))] = None,
     json: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -70,7 +74,7 @@ def eval_fields(
         key: Of a volume: the array that was fitted.
         level: Of a volume: the level it was fitted with.
         keep_profile: Of a picture: fitted with --keep-profile.
-        resolution: Of shapes: points along the longest side; of a volume, its own voxels in even steps.
+        resolution: Of shapes: points along the longest side, 256 by default; of a volume, its own voxels in even steps.
         json: Print one JSON object instead of a table.
         overwrite: Replace existing pictures.
     """
@@ -91,6 +95,7 @@ def eval_fields(
         ("--key", key, ("sdf", "occupancy")),
         ("--level", level, ("sdf", "occupancy")),
         ("--keep-profile", keep_profile, ("image",)),
+        ("--resolution", resolution, ("sdf", "occupancy")),
     ):
         if given is not None and given is not False and kind not in kinds:
             raise InputError(f"{option} does not go with {file}, a field of the kind {kind!r}: leave it out")
@@ -99,7 +104,7 @@ def eval_fields(
     opened = open_original(original, asked)
     _check_match(field, file, opened, original)
     facts = {"original": str(original), "field": str(file), "kind": kind, "model": field.model.name}
-    facts |= _cost(field, file, opened) | _measure(field, opened, resolution)
+    facts |= _cost(field, file, opened) | _measure(field, opened, resolution or _RESOLUTION)
     if errors is not None:
         _draw_errors(field, opened, errors, overwrite=overwrite)
     if stages is not None:

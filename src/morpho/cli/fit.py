@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from morpho.errors import InputError, require
 __all__ = ["Budget", "Original", "Training", "fit"]
 
 Count = Annotated[int | None, Parameter(converter=whole, validator=Number(gte=1))]
-Positive = Annotated[float | None, Parameter(validator=Number(gt=0))]
+Positive = Annotated[float | None, Parameter(validator=Number(gt=0, lt=math.inf))]
 
 
 def _bits(_: object, tokens: Sequence[Token]) -> int:

@@ -13,6 +13,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from morpho.cli.originals import Opened, open_original
 from morpho.cli.plan import Job
 from morpho.console import format_bytes, format_seconds, note, printable
@@ -184,6 +186,8 @@ class Fitter:
         try:
             field = fit(samples, recipe, folder=folder, resume=resume, device=self._training.device)
         except BaseException as error:
+            if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+                raise MemoryError from error
             if not checkpoint.exists():
                 _remove_run(target)
                 if isinstance(error, KeyboardInterrupt):
@@ -216,9 +220,10 @@ class Fitter:
     def _check_goal(self, target: Path, field: Field) -> None:
         goal, numbers = self._training.psnr, field.card.numbers
         if goal is not None and numbers["psnr"] < goal:
+            limit = "--seconds" if self._training.seconds else "--steps"
             note(
                 f"{target} reaches {numbers['psnr']:.2f} dB after {numbers['steps']:.0f} steps, not {goal:g}: "
-                "give more --parameters, or more --steps"
+                f"give more --parameters, or more {limit}"
             )
 
 

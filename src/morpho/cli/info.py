@@ -45,7 +45,7 @@ def describe(file: str) -> dict[str, Any]:
     size = {"file": str(path), "size": format_bytes(path.stat().st_size)}
     if path.suffix.lower() == ".cube":
         return size | _lookup_table(path)
-    if path.suffix == FIELD_SUFFIX:
+    if path.suffix.lower() == FIELD_SUFFIX:
         return size | _field(path)
     return size | (_artifact(path) if path.suffix == SUFFIX else _picture(path))
 

@@ -81,11 +81,11 @@ class Options:
     overwrite: bool = False
     skip_existing: bool = False
     format: str | None = None
-    quality: Annotated[int, Parameter(validator=Number(gte=1, lte=100))] = 92
+    quality: Annotated[int, Parameter(converter=whole, validator=Number(gte=1, lte=100))] = 92
     strip: bool = False
     compare: bool = False
-    workers: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
-    threads: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
+    workers: Annotated[int | None, Parameter(converter=whole, validator=Number(gte=1))] = None
+    threads: Annotated[int | None, Parameter(converter=whole, validator=Number(gte=1))] = None
     shard: Annotated[str | None, Parameter(validator=_check_shard)] = None
     json: bool = False
     quiet: Annotated[bool, Parameter(name=("--quiet", "-q"))] = False

@@ -20,6 +20,7 @@ from morpho.console import format_seconds, printable, track
 from morpho.errors import InputError, OutputExistsError
 from morpho.fields.field import Field
 from morpho.fields.files import load
+from morpho.fields.raster import check_size
 from morpho.images import Picture, format_of, write
 from morpho.images.codecs import check_format
 
@@ -102,8 +103,8 @@ def render(
     *,
     output: Annotated[str, Parameter(name=("--output", "-o"), allow_leading_hyphen=True)],
     rendering: Rendering = Rendering(),
-    quality: Annotated[int, Parameter(validator=Number(gte=1, lte=100))] = 92,
-    threads: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    quality: Annotated[int, Parameter(converter=whole, validator=Number(gte=1, lte=100))] = 92,
+    threads: Annotated[int | None, Parameter(converter=whole, validator=Number(gte=1))] = None,
     overwrite: bool = False,
     quiet: Annotated[bool, Parameter(name=("--quiet", "-q"))] = False,
 ) -> None:
@@ -197,7 +198,9 @@ class _Task:
 def _write_picture(field: Field, task: _Task) -> str:
     asked = task.asked
     size, region = asked.pixels(field), asked.region(field)
-    _check_format(field, size if region is None else region[2:], task.target)
+    shown = size if region is None else region[2:]
+    check_size(*shown)
+    _check_format(field, shown, task.target)
     if asked.frame is None:
         pixels = field.render(size=size, crop=region, threads=task.threads)
     else:

@@ -11,7 +11,7 @@ from morpho.errors import InputError
 from morpho.fields.decode import Decoder, Floats
 from morpho.fields.signal import Signal
 
-__all__ = ["render"]
+__all__ = ["check_size", "render"]
 
 #: No picture has more pixels.
 _MOST_PIXELS = 2**29
@@ -52,8 +52,7 @@ def render(
     own = signal.shape[-2:]
     size = size or (own[0], own[1])
     top, left, height, width = crop or (0, 0, *size)
-    if height * width > _MOST_PIXELS:
-        raise InputError(f"a picture of {height} x {width} pixels is too large: choose a smaller size, or a crop")
+    check_size(height, width)
     places = [min(-(-n // m), _MOST_PLACES) if m > 0 else 1 for n, m in zip(own, size, strict=True)]
     fine = [m * k for m, k in zip(size, places, strict=True)]
     parts = [(top * places[0], (top + height) * places[0]), (left * places[1], (left + width) * places[1])]
@@ -61,6 +60,16 @@ def render(
     rows, columns = signal.coordinates((*when, *fine), [*((0, 1) for _ in when), *parts])[-2:]
     before = () if signal.kind == "image" else (_moment(signal, time),)
     return _filled(signal, decoder, rows.reshape(height, -1), columns.reshape(width, -1), before, threads)
+
+
+def check_size(height: int, width: int) -> None:
+    """Refuse a picture that is absurdly large.
+
+    Raises:
+        InputError: it is.
+    """
+    if height * width > _MOST_PIXELS:
+        raise InputError(f"a picture of {height} x {width} pixels is too large: choose a smaller size, or a crop")
 
 
 def _moment(signal: Signal, time: float) -> float:

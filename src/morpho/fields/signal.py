@@ -74,6 +74,8 @@ class Signal:
         _need(fits, f"the shape {self.shape!r:.60} is no {axes} sizes from 1 to 2^31")
         fits = _is_whole(self.channels) and 1 <= self.channels <= _MOST_CHANNELS
         _need(fits, f"it has {self.channels!r:.20} channels, not 1 to {_MOST_CHANNELS}")
+        plain = self.kind in ("image", "video") or self.channels == 1
+        _need(plain, f"a shape has one channel, not {self.channels}")
         _need(_is_whole(self.depth) and self.depth in (8, 16), f"the depth {self.depth!r:.20} is neither 8 nor 16 bits")
         self._check_colour()
         self._check_numbers()

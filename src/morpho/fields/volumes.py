@@ -41,6 +41,8 @@ def read_volume(path: Path | str, *, key: str | None = None, level: float | None
     """
     path = Path(path)
     name = path.name.lower()
+    if key is not None and name.endswith(".npy"):
+        raise InputError(f"{path} holds one array without a name: leave the key {key} out")
     try:
         if name.endswith(".npy"):
             return _occupied(np.load(_checked_npy(path), mmap_mode="r", allow_pickle=False), path, level)

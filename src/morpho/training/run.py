@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import time
@@ -180,7 +181,10 @@ class Run(Generic[Model]):
         with (self._folder / "log.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
         with replacing(self._folder / "checkpoint.pt", overwrite=True) as file:
-            torch.save(self._state(), file)
+            try:
+                torch.save(self._state(), file)
+            except RuntimeError as error:  # how torch tells that not all bytes were written
+                raise OSError(errno.EIO, "the checkpoint could not be written in full") from error
 
     def best_model(self) -> Model:
         """The running mean where it was best."""
