@@ -136,7 +136,7 @@ def _between_numbers(pixels: NDArray[np.uint8], field: Field) -> dict[str, float
 
 def rate() -> list[Record]:
     """Bits per pixel and PSNR of saved files, beside JPEG on the same pictures and COIN as published."""
-    watch, study = Stopwatch(), Study("rate")
+    study = Study("rate")
     rows = [_coded(study, number, _BUDGET, 6) for number in _ALL]
     costs = [float(row[7]) for row in rows if row[7] is not None]
     rows.append([*["mean", *rows[0][1:4]], *means(rows, (4,), 3), *means(rows, (5,)), None, None, *means(rows, (8, 9))])
@@ -160,10 +160,10 @@ def rate() -> list[Record]:
             rows=rows,
             n=len(_ALL),
             seeds=[0],
-            wall_seconds=watch.seconds,
-            notes="These are the pictures with odd numbers but kodim07, which rates were tuned on; they are easier than "
-            f"all 24: at {_KNOWN} bits per pixel JPEG has {jpeg:.2f} dB on them, and {_JPEG_24} as published for all. "
-            f"So of the {gain:+.2f} dB beside COIN's mean, {gain - jpeg + _JPEG_24:+.2f} dB are due to the fields.",
+            wall_seconds=round(study.seconds, 3),
+            notes="These are the pictures with odd numbers but kodim07, which rates were tuned on; they are easier "
+            f"than all 24: at {_KNOWN} bits per pixel JPEG has {jpeg:.2f} dB on them, and {_JPEG_24} as published on "
+            f"all. So {gain - jpeg + _JPEG_24:+.2f} of the {gain:+.2f} dB beside COIN's mean are due to the fields.",
         ),
         Record(
             name="fields-rate-budgets",
@@ -174,7 +174,7 @@ def rate() -> list[Record]:
             rows=further,
             n=len(_SHOWN),
             seeds=[0],
-            wall_seconds=watch.seconds,
+            wall_seconds=round(study.seconds, 3),
         ),
     ]
 

@@ -62,11 +62,16 @@ class Outcome:
 class Study:
     """Fits under ``runs/fields/NAME``: one file per fit, which is read where it is there.
 
+    Attributes:
+        folder: of the files.
+        seconds: of all its fits so far, whenever they were.
+
     Args:
         name: of the folder.
     """
 
     def __init__(self, name: str) -> None:
+        self.seconds = 0.0
         self.folder = ROOT / "runs" / "fields" / name
         self.folder.mkdir(parents=True, exist_ok=True)
 
@@ -81,8 +86,11 @@ class Study:
         """
         path = self.folder / f"{name}.json"
         if path.exists():
-            return Outcome(**json.loads(path.read_text()))
+            known = Outcome(**json.loads(path.read_text()))
+            self.seconds += known.seconds
+            return known
         outcome, field = self.fit(target, recipe)
+        self.seconds += outcome.seconds
         if further is not None:
             outcome.numbers.update(further(field))
         path.write_text(json.dumps(asdict(outcome)))
