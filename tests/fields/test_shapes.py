@@ -113,6 +113,35 @@ def test_files_are_read(tmp_path: Path, suffix: str) -> None:
     assert shape.extent[0] == pytest.approx(4 / FILL)
 
 
+@pytest.mark.parametrize("suffix", [".obj", ".stl"])
+@pytest.mark.parametrize("unit", [1e-9, 1e-6, 1.0, 1e11, 1e13])
+def test_a_mesh_is_the_same_in_any_units(tmp_path: Path, unit: float, suffix: str) -> None:
+    ball = trimesh.creation.icosphere(3)
+    path = tmp_path / f"ball{suffix}"
+    if suffix == ".stl":
+        trimesh.Trimesh(unit * ball.vertices, ball.faces, process=False).export(path)
+    else:
+        lines = ["v {} {} {}".format(*row) for row in (unit * ball.vertices).tolist()]
+        path.write_text("\n".join(lines + ["f {} {} {}".format(*row) for row in (ball.faces + 1).tolist()]))
+    shape = read_shape(path)
+    assert shape.watertight and len(shape.faces) == len(ball.faces) and len(shape.vertices) == len(ball.vertices)
+    assert shape.extent[0] == pytest.approx(2 * unit / FILL)
+    ours, theirs = (v[np.lexsort(v.round(4).T)] for v in (shape.vertices, FILL * ball.vertices))
+    np.testing.assert_allclose(ours, theirs, atol=1e-6 if suffix == ".stl" else 1e-12)
+
+
+def test_vertices_beside_each_other_are_not_one(tmp_path: Path) -> None:
+    """A step of a ten millionth of the longest side is kept, and a vertex that no triangle has does not count."""
+    ball = trimesh.creation.icosphere(1)
+    vertices = np.concatenate([ball.vertices, ball.vertices + 1e-7, [[1e9, 0, 0]]])
+    faces = np.concatenate([ball.faces, ball.faces + len(ball.vertices)])
+    lines = [f"v {x!r} {y!r} {z!r}" for x, y, z in vertices.tolist()]
+    path = tmp_path / "two.obj"
+    path.write_text("\n".join(lines + ["f {} {} {}".format(*row) for row in (faces + 1).tolist()]))
+    shape = read_shape(path)
+    assert len(shape.vertices) == 2 * len(ball.vertices) and shape.extent[0] == pytest.approx(2 / FILL, rel=1e-6)
+
+
 def test_damaged_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "box.ply"
     box().export(path)

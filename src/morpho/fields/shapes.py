@@ -21,6 +21,8 @@ FILL = 0.9
 
 #: Meshes beyond these are no shapes for a small field, but may well be hostile.
 _MOST_BYTES, _MOST_FACES = 2**30, 2**24
+#: Vertices are one where they lie within this part of the longest side.
+_ONE_PLACE = 1e-8
 #: A share of points whose winding number is near neither 0 nor 1 that tells a soup of triangles from a mesh with holes.
 _UNCLEAR = 0.1
 
@@ -178,16 +180,14 @@ def read_shape(path: Path | str) -> Shape:
         with path.open("rb") as file:  # a stream, so that no other file beside it is looked for
             kind = path.suffix.lower()[1:]
             mesh = trimesh.load(file, file_type=kind, force="mesh", process=False, skip_materials=True)
-        with np.errstate(invalid="ignore"):  # vertices that are no numbers are told of below
-            # Formats such as STL repeat the vertices of each triangle.
-            mesh.merge_vertices(merge_tex=True, merge_norm=True)
         vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)
     except MorphoError:
         raise
     except Exception as error:  # trimesh's readers raise whatever damaged bytes lead them to
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
         raise InputError(f"{path} cannot be read as a mesh ({reason}): get it again") from error
-    return Shape.from_triangles(vertices, faces, str(path))
+    corners, triangles = _checked(vertices, faces, str(path))
+    return Shape.from_triangles(corners, _merged(corners, triangles), str(path))
 
 
 def _checked(vertices: NDArray[Any], faces: NDArray[Any], name: str) -> tuple[Points, NDArray[np.int64]]:
@@ -209,6 +209,17 @@ def _checked(vertices: NDArray[Any], faces: NDArray[Any], name: str) -> tuple[Po
     if not len(triangles) or sides.min() <= 1e-9 * max(1e-300, float(sides.max())):
         raise InputError(f"{name} is flat or a point, so that it has no inside: give a solid")
     return corners, triangles
+
+
+def _merged(vertices: Points, faces: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Let faces share the first of the vertices at one place, in any units: STL repeats those of each triangle."""
+    low, high = vertices.min(0), vertices.max(0)
+    cells = np.rint((vertices - low) / (_ONE_PLACE * float((high - low).max()))).astype(np.int64)
+    order = np.lexsort(cells.T)  # stable: the first of equal ones comes first
+    new = np.append(True, (np.diff(cells[order], axis=0) != 0).any(1))
+    first = np.empty_like(order)
+    first[order] = order[new][np.cumsum(new) - 1]
+    return np.asarray(first[faces], np.int64)
 
 
 def _is_closed(faces: NDArray[np.int64]) -> bool:
