@@ -93,7 +93,10 @@ def test_wrong_options(words: list[str], message: str, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["nope.png"], "nope.png does not exist"),
+        (["nope.png"], "nope.png does not exist: check the path"),
+        (["nope.ply"], "nope.ply does not exist: check the path"),
+        (["nope.npy"], "nope.npy does not exist: check the path"),
+        (["nope.mp4"], "nope.mp4 does not exist: check the path"),
         (["notes.txt"], "notes.txt has no suffix of a kind that fields hold"),
         (["old.field"], "old.field is a field already"),
         (["."], ". is a folder: add -r"),

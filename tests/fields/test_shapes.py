@@ -150,7 +150,7 @@ def test_damaged_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         path.write_bytes(damaged)
         with pytest.raises(InputError):
             read_shape(path)
-    for name, said in (("none.ply", "cannot be read"), ("box.txt", "no mesh that is known")):
+    for name, said in (("none.ply", "none.ply does not exist: check the path"), ("box.txt", "no mesh that is known")):
         with pytest.raises(InputError, match=said):
             read_shape(tmp_path / name)
     path.write_bytes(content)

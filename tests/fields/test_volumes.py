@@ -77,6 +77,9 @@ def test_what_is_no_volume_is_refused(tmp_path: Path) -> None:
     for name in names.split():
         with pytest.raises(InputError, match=name):
             volumes.read_volume(tmp_path / name)
+    for name in ("gone.npy", "gone.npz", "gone.mat", "gone.mat.zip"):
+        with pytest.raises(InputError, match=rf"{name} does not exist: check the path"):
+            volumes.read_volume(tmp_path / name)
 
 
 def test_bombs_are_refused_before_they_go_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

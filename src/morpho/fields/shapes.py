@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from morpho.errors import InputError, MorphoError, require
 from morpho.fields.signal import Signal
+from morpho.fields.sources import check_source
 
 __all__ = ["FILL", "SUFFIXES", "Shape", "read_shape"]
 
@@ -171,9 +172,10 @@ def read_shape(path: Path | str) -> Shape:
         MissingExtraError: trimesh is not installed.
     """
     path = Path(path)
-    trimesh = require("trimesh", "shapes")
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path} is no mesh that is known here: give one of {', '.join(SUFFIXES)}")
+    check_source(path, "mesh")
+    trimesh = require("trimesh", "shapes")
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise InputError(f"{path} has more than {_MOST_BYTES >> 30} GiB: reduce the mesh first")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from morpho.atomic import replacing
 from morpho.errors import InputError, require
 from morpho.fields.signal import Signal
+from morpho.fields.sources import check_source
 
 __all__ = ["READ_SUFFIXES", "SUFFIXES", "Video", "read_video", "write_video"]
 
@@ -76,6 +77,7 @@ def read_video(
         raise InputError(
             f"frames {start}:{stop}:{step} at {scale:g} times the size are none: count from 0, scale in 0..1"
         )
+    check_source(path, "video")
     av = require("av", "video")
     try:
         with av.open(str(path), options=_SAFE) as container:

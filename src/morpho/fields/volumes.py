@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from morpho.errors import InputError, MorphoError, require
 from morpho.fields.signal import Signal
+from morpho.fields.sources import check_source
 
 __all__ = ["SUFFIXES", "read_volume", "resampled", "tight", "volume_sdf", "volume_signal"]
 
@@ -43,6 +44,7 @@ def read_volume(path: Path | str, *, key: str | None = None, level: float | None
     name = path.name.lower()
     if key is not None and name.endswith(".npy"):
         raise InputError(f"{path} holds one array without a name: leave the key {key} out")
+    check_source(path, "volume")
     try:
         if name.endswith(".npy"):
             return _occupied(np.load(_checked_npy(path), mmap_mode="r", allow_pickle=False), path, level)
