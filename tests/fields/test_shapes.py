@@ -142,6 +142,46 @@ def test_vertices_beside_each_other_are_not_one(tmp_path: Path) -> None:
     assert len(shape.vertices) == 2 * len(ball.vertices) and shape.extent[0] == pytest.approx(2 / FILL, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("kind", "after", "comment", "options"),
+    [
+        ("obj", b"", b"# caf\xe9\n", {}),
+        ("off", b"OFF\n", b"# caf\xe9\n", {}),
+        ("stl_ascii", b"solid", b" caf\xe9", {}),
+        ("ply", b"1.0\n", b"comment caf\xe9\n", {"encoding": "ascii"}),
+        ("ply", b"1.0\n", b"comment caf\xe9\n", {"encoding": "binary"}),
+    ],
+)
+def test_comments_may_be_in_any_encoding(
+    tmp_path: Path, kind: str, after: bytes, comment: bytes, options: dict[str, str]
+) -> None:
+    content = box().export(file_type=kind, **options)
+    content = content if isinstance(content, bytes) else content.encode()
+    path = tmp_path / f"box.{kind[:3]}"
+    path.write_bytes(content.replace(after, after + comment, 1))
+    shape = read_shape(path)
+    assert shape.watertight and len(shape.faces) == 12
+
+
+@pytest.mark.parametrize("suffix", [".obj", ".off", ".stl", ".ply", ".glb"])
+def test_what_is_told_of_damaged_files_is_about_them(tmp_path: Path, suffix: str) -> None:
+    content = box().export(file_type=suffix[1:])
+    content = content if isinstance(content, bytes) else content.encode()
+    noise = np.random.default_rng(0).integers(0, 256, 3000, np.uint8).tobytes()
+    path = tmp_path / f"a{suffix}"
+    for damaged in (noise, b"Dear all, th\xe9s is a letter.\n" * 30, content[: len(content) // 2]):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"damaged, or no|triangles") as caught:
+            read_shape(path)
+        assert "module" not in str(caught.value)
+
+
+def test_a_binary_stl_that_is_cut_short_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "a.stl").write_bytes(box().export(file_type="stl")[:-7])
+    with pytest.raises(InputError, match=r"it has 677 bytes, and 12 triangles take 684\): get it again"):
+        read_shape(tmp_path / "a.stl")
+
+
 def test_damaged_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "box.ply"
     box().export(path)

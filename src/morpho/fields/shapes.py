@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -172,24 +173,53 @@ def read_shape(path: Path | str) -> Shape:
         MissingExtraError: trimesh is not installed.
     """
     path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
         raise InputError(f"{path} is no mesh that is known here: give one of {', '.join(SUFFIXES)}")
     check_source(path, "mesh")
     trimesh = require("trimesh", "shapes")
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise InputError(f"{path} has more than {_MOST_BYTES >> 30} GiB: reduce the mesh first")
-        with path.open("rb") as file:  # a stream, so that no other file beside it is looked for
-            kind = path.suffix.lower()[1:]
-            mesh = trimesh.load(file, file_type=kind, force="mesh", process=False, skip_materials=True)
+        # Not the file, whose name would let other files beside it be looked for.
+        stream = io.BytesIO(_readable(path, suffix))
+        mesh = trimesh.load(stream, file_type=suffix[1:], force="mesh", process=False, skip_materials=True)
         vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)
     except MorphoError:
         raise
+    except MemoryError as error:
+        raise InputError(f"{path} does not fit into memory: reduce the mesh first") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"{path} cannot be opened ({reason}): check the path and its rights") from error
     except Exception as error:  # trimesh's readers raise whatever damaged bytes lead them to
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
-        raise InputError(f"{path} cannot be read as a mesh ({reason}): get it again") from error
+        raise InputError(f"{path} cannot be read as a mesh (it is damaged, or no {suffix}): get it again") from error
     corners, triangles = _checked(vertices, faces, str(path))
     return Shape.from_triangles(corners, _merged(corners, triangles), str(path))
+
+
+def _readable(path: Path, suffix: str) -> bytes:
+    """Return the file's bytes, with text in UTF-8: for any other, trimesh asks a package that may not be there.
+
+    Only comments and names have letters beyond ASCII, and nobody reads those.
+    """
+    content = path.read_bytes()
+    text = len(content)
+    if suffix == ".glb":
+        return content
+    if suffix == ".ply":
+        header = max(content.find(b"end_header"), 0)
+        text = text if b"format ascii" in content[:header] else header
+    elif suffix == ".stl":
+        triangles = int.from_bytes(content[80:84], "little")
+        if len(content) == 84 + 50 * triangles:
+            return content
+        if b"\0" in content[:4096]:  # no text
+            told = f"it has {len(content)} bytes, and {triangles} triangles take {84 + 50 * triangles}"
+            raise InputError(f"{path} cannot be read as a mesh ({told}): get it again")
+    if content[:text].isascii():
+        return content
+    return content[:text].decode("utf-8", "replace").encode() + content[text:]
 
 
 def _checked(vertices: NDArray[Any], faces: NDArray[Any], name: str) -> tuple[Points, NDArray[np.int64]]:
