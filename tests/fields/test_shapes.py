@@ -83,6 +83,42 @@ def test_soups_and_what_is_no_solid_are_refused() -> None:
             Shape.from_triangles(np.asarray(vertices), np.asarray(faces))
 
 
+@pytest.mark.parametrize("count", [100, 1000, 10_000])
+@pytest.mark.parametrize("size", [0.01, 0.03, 0.1])
+@pytest.mark.parametrize("ball", [False, True])
+def test_soups_of_small_triangles_are_refused(count: int, size: float, ball: bool) -> None:
+    random = np.random.default_rng(count)
+    places = random.normal(size=(count, 1, 3)) if ball else random.uniform(-1, 1, (count, 1, 3))
+    if ball:
+        places /= np.linalg.norm(places, axis=2, keepdims=True)
+    vertices = (places + size * random.normal(size=(count, 3, 3))).reshape(-1, 3)
+    with pytest.raises(InputError, match="close it"):
+        Shape.from_triangles(vertices, np.arange(3 * count).reshape(-1, 3))
+
+
+def without_a_patch(mesh: Any, share: float) -> Shape:
+    """The mesh without the faces that are nearest to its first."""
+    centres = mesh.vertices[mesh.faces].mean(1)
+    kept = np.argsort(np.linalg.norm(centres - centres[0], axis=1))[int(share * len(centres)) :]
+    return Shape.from_triangles(mesh.vertices, mesh.faces[kept])
+
+
+def test_solids_with_a_large_hole_are_accepted() -> None:
+    for share in (0.05, 0.2, 0.4):
+        assert without_a_patch(trimesh.creation.icosphere(4), share).notes
+    for radius in (0.05, 0.005):  # so thin that the inside is a hundred thousandth of the cube
+        rod = trimesh.creation.cylinder(radius, 2, sections=24).subdivide().subdivide()
+        assert without_a_patch(rod, 0.05).notes
+
+
+def test_overlapping_solids_with_a_hole_are_accepted() -> None:
+    """Where both are, triangles wind twice around a point, which is as clear as once."""
+    ball = trimesh.creation.icosphere(3)
+    both = trimesh.util.concatenate([ball, ball.copy().apply_translation((0.5, 0, 0))])
+    shape = Shape.from_triangles(both.vertices, both.faces[20:])
+    assert not shape.watertight and shape.inside(np.zeros((1, 3))).all()
+
+
 def test_surface_points_lie_on_the_surface_evenly() -> None:
     shape = Shape.from_triangles(box().vertices, box().faces)
     points = shape.surface(20000, np.random.default_rng(3))
@@ -204,3 +240,9 @@ def test_the_bunny_has_holes_and_an_inside(data_root: Path) -> None:
     assert not shape.watertight and len(shape.notes) == 2
     winding = shape.winding(np.random.default_rng(5).uniform(-1, 1, (5000, 3)))
     assert (np.abs(winding - winding.round()) > 0.2).mean() < 0.01
+
+
+@pytest.mark.parametrize("name", ["armadillo", "bunny", "dragon", "fandisk", "spot"])
+def test_a_mesh_without_a_twentieth_of_it_is_accepted(data_root: Path, name: str) -> None:
+    mesh = trimesh.load(data_root / "inr" / "mesh" / f"{name}.ply", process=False)
+    assert without_a_patch(mesh, 0.05).notes
