@@ -45,6 +45,12 @@ _TOLD = {
     "mesh": "a mesh (.ply .obj .stl)",
     "volume": "a volume (.npy)",
 }
+#: Suffixes of what is written, where more are read.
+_WRITTEN: dict[Kind, tuple[str, ...]] = {
+    "video": (".mp4", ".mkv"),
+    "mesh": (".ply", ".obj", ".stl"),
+    "volume": (".npy",),
+}
 
 
 @Parameter(name="*")
@@ -141,7 +147,7 @@ def _result_kind(field: Field, file: Path, target: Path | None) -> Kind:
     possible = _RESULTS[field.signal.kind]
     with suppress(InputError):  # a suffix of no kind: what this field can become is told below
         kind: Kind = "picture" if target is None else kind_of(target)
-        if kind in possible and not (kind == "volume" and target is not None and target.suffix.lower() != ".npy"):
+        if kind in possible and (target is None or kind == "picture" or target.suffix.lower() in _WRITTEN[kind]):
             return kind
     name = "stdout" if target is None else str(target)
     ways = " or ".join(_TOLD[way] for way in possible)
