@@ -288,3 +288,12 @@ def test_a_shape_without_a_surface_is_one_sentence(capsys: Capture) -> None:
     fields.save("empty.field", field)
     assert "there is no surface" in complaint(capsys, "empty.field", "-o", "out.ply", "--resolution", "16")
     assert "--exact is for meshes" in complaint(capsys, "empty.field", "-o", "out.npy", "--exact")
+
+
+def test_a_mesh_too_far_for_stl_is_refused_before_the_work(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    pytest.importorskip("skimage")
+    save_field("far.field", "sdf", origin=(5e6, 0.0, 0.0), extent=(2.0, 2.0, 2.0))
+    assert render("far.field", "-o", "far.ply", "--resolution", "16", "--exact", "-q") == 0
+    monkeypatch.setattr(Field, "__call__", None)
+    message = complaint(capsys, "far.field", "-o", "far.stl", "--resolution", "16")
+    assert "far.stl cannot hold a mesh so far from its origin, as .stl has 7 digits: write .ply or .obj" in message

@@ -127,6 +127,29 @@ def test_a_mesh_in_geographic_units_keeps_its_details(tmp_path: Path, suffix: st
     np.testing.assert_allclose(again.vertices, far, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_stl_is_refused_where_it_would_ruin_a_mesh(tmp_path: Path, axis: int, sign: int) -> None:
+    """A ball in a cube of the side 2: at 500, float32 moves its vertices by 0.00003; at 5,000,000, by 0.25."""
+    vertices, faces = surface.mesh_of(surface.evaluate(ball, 24))
+    near, far = np.zeros((2, 3))
+    near[axis], far[axis] = sign * 500, sign * 5e6
+    path = tmp_path / "a.stl"
+    surface.check_mesh_file(path, cube(near))
+    surface.write_mesh(path, vertices + near, faces)
+    surface.check_mesh_file(tmp_path / "a.ply", cube(far))
+    with pytest.raises(InputError, match=r"so far from its origin, .*: write .ply or .obj"):
+        surface.check_mesh_file(path, cube(far))
+    with pytest.raises(InputError, match=r"so far from its origin, .*: write .ply or .obj"):
+        surface.write_mesh(path, vertices + far, faces, overwrite=True)
+
+
+def cube(place: NDArray[np.float64]) -> Signal:
+    """What lies around a place, with the side 2."""
+    x, y, z = (place - 1).tolist()
+    return Signal(kind="sdf", shape=(9, 9, 9), channels=1, origin=(x, y, z), extent=(2.0, 2.0, 2.0))
+
+
 @pytest.mark.parametrize("size", [1e-6, 1.0, 1e4])
 def test_text_files_hold_seven_digits_of_any_unit(tmp_path: Path, size: float) -> None:
     vertices, faces = size * np.array([[0, 0, 0], [1, 0, 0.123456], [0, 1, 0.5]]), np.array([[0, 1, 2]])

@@ -257,9 +257,10 @@ def _write_video(field: Field, task: _Task) -> str:
 
 def _write_mesh(field: Field, task: _Task) -> str:
     from morpho.fields.shape_scores import field_mesh
-    from morpho.fields.surface import write_mesh
+    from morpho.fields.surface import check_mesh_file, write_mesh
 
     asked = task.asked
+    check_mesh_file(task.path, field.signal)
     vertices, faces = field_mesh(field, asked.resolution or _RESOLUTION, exact=asked.exact, threads=task.threads)
     write_mesh(task.path, vertices, faces, overwrite=task.overwrite)
     return f"{len(vertices):,} vertices, {len(faces):,} triangles"

@@ -15,7 +15,7 @@ from morpho.atomic import replacing
 from morpho.errors import InputError, require
 from morpho.fields.signal import Signal
 
-__all__ = ["SUFFIXES", "chamfer", "evaluate", "iou", "mesh_of", "write_mesh"]
+__all__ = ["SUFFIXES", "chamfer", "check_mesh_file", "evaluate", "iou", "mesh_of", "write_mesh"]
 
 SUFFIXES = (".ply", ".obj", ".stl")
 
@@ -24,6 +24,11 @@ Function = Callable[[NDArray[np.float32]], NDArray[Any]]
 
 #: Points evaluated at a time, and the largest grid: 1024^3 float32 values take 4 GiB.
 _BLOCK, _LARGEST = 2**18, 1024
+#: Parts of a mesh's size by which float32 may move vertices: beyond the first .ply takes doubles, beyond the second,
+#: where normals turn by degrees, .stl cannot hold it.
+_MOVED, _RUINED = 1e-6, 1e-4
+#: By how much of a coordinate float32 moves it at most.
+_STEP = 2.0**-24
 
 
 def evaluate(
@@ -136,18 +141,46 @@ def chamfer(ours: NDArray[Any], theirs: NDArray[Any], *, box: float = 2.0) -> fl
     return float(there + back) / box
 
 
+def check_mesh_file(path: Path | str, signal: Signal | None = None) -> None:
+    """Refuse, before the work, a file that could not hold the mesh of a signal.
+
+    Args:
+        path: the file to write.
+        signal: its origin and extent tell how far the mesh lies from its origin.
+
+    Raises:
+        InputError: the suffix is of no kind that is written, or ``.stl``, which has no doubles, would ruin the mesh.
+
+    >>> check_mesh_file("ball.glb")
+    Traceback (most recent call last):
+    morpho.errors.InputError: ball.glb cannot be written as a mesh: let it end in .ply, .obj, .stl
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{path} cannot be written as a mesh: let it end in {', '.join(SUFFIXES)}")
+    if signal is None or path.suffix.lower() != ".stl":
+        return
+    box = _in_units(np.array([[-1.0] * 3, [1.0] * 3]), signal)
+    # The mesh is smaller than its box, and no nearer to the origin than the box's nearest side.
+    nearest = np.where((box[0] > 0) | (box[1] < 0), np.abs(box).min(0), 0.0)
+    if nearest.max() * _STEP > _RUINED * np.ptp(box, axis=0).max():
+        raise _too_far(path)
+
+
 def write_mesh(path: Path | str, vertices: NDArray[Any], faces: NDArray[Any], *, overwrite: bool = False) -> None:
     """Write a mesh as binary ``.ply``, binary ``.stl`` or ``.obj``, in full or not at all.
 
     Raises:
-        InputError: the suffix is of no kind that is written.
+        InputError: the suffix is of no kind that is written, or ``.stl``, which has no doubles, would ruin a mesh so
+            far from its origin.
         OutputExistsError: the file exists and ``overwrite`` is false.
     """
     path = Path(path)
-    writers = {".ply": _ply, ".stl": _stl, ".obj": _obj}
-    if path.suffix.lower() not in writers:
-        raise InputError(f"{path} cannot be written as a mesh: let it end in {', '.join(SUFFIXES)}")
-    content = writers[path.suffix.lower()](np.asarray(vertices, np.float64), np.asarray(faces, np.int64))
+    check_mesh_file(path)
+    corners = np.asarray(vertices, np.float64)
+    if path.suffix.lower() == ".stl" and _is_far(corners, _RUINED):
+        raise _too_far(path)
+    content = {".ply": _ply, ".stl": _stl, ".obj": _obj}[path.suffix.lower()](corners, np.asarray(faces, np.int64))
     with replacing(path, overwrite=overwrite) as file:
         file.write(content)
 
@@ -257,7 +290,7 @@ def _in_units(cube: NDArray[np.float64], signal: Signal | None) -> NDArray[np.fl
 
 
 def _ply(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> bytes:
-    kind, dtype = ("double", "<f8") if _is_far(vertices) else ("float", "<f4")
+    kind, dtype = ("double", "<f8") if _is_far(vertices, _MOVED) else ("float", "<f4")
     header = (
         f"ply\nformat binary_little_endian 1.0\nelement vertex {len(vertices)}\n"
         f"property {kind} x\nproperty {kind} y\nproperty {kind} z\n"
@@ -268,11 +301,15 @@ def _ply(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> bytes:
     return header.encode() + vertices.astype(dtype).tobytes() + rows.tobytes()
 
 
-def _is_far(vertices: NDArray[np.float64]) -> bool:
-    """Whether float32 would move vertices by more than a millionth of the mesh's size, as geographic units do."""
+def _is_far(vertices: NDArray[np.float64], part: float) -> bool:
+    """Whether float32 would move vertices by more than this part of the mesh's size, as geographic units do."""
     if not len(vertices):
         return False
-    return bool(np.abs(vertices).max() * 2**-24 > 1e-6 * np.ptp(vertices, axis=0).max())
+    return bool(np.abs(vertices).max() * _STEP > part * np.ptp(vertices, axis=0).max())
+
+
+def _too_far(path: Path) -> InputError:
+    return InputError(f"{path} cannot hold a mesh so far from its origin, as .stl has 7 digits: write .ply or .obj")
 
 
 def _stl(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> bytes:
