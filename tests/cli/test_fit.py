@@ -447,9 +447,12 @@ def test_a_mesh_with_holes_is_told_of(monkeypatch: pytest.MonkeyPatch, capsys: C
     monkeypatch.setattr(meshes, "_POINTS", 3000)
     sphere = trimesh.creation.icosphere(subdivisions=3)
     sphere.update_faces(np.arange(len(sphere.faces)) > 9)
+    sphere.invert()
     sphere.export("holes.ply")
     assert fit("holes.ply", *SHORT) == 0
-    assert "not watertight" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "morpho: holes.ply is not watertight: its inside is where triangles wind around a point\n" in told
+    assert "morpho: the triangles of holes.ply faced inwards and were turned round\n" in told
 
 
 @pytest.mark.parametrize(("form", "words"), [("sdf", []), ("occupancy", ["--as", "occupancy"])])

@@ -127,13 +127,10 @@ class Fitter:
             opened = open_original(job.source, self._original, seed=self._training.seed)
             if not quiet:
                 for text in opened.notes:
-                    note(f"{name}: {text}")
+                    note(_named(name, text))
             outcome = self._fit(opened, name, target)
         except MorphoError as error:
-            text = str(error)
-            return Outcome(
-                input=name, output=str(target), status="failed", error=text if name in text else f"{name}: {text}"
-            )
+            return Outcome(input=name, output=str(target), status="failed", error=_named(name, str(error)))
         except OSError as error:
             text = (
                 f"{name}: {target} or the run's files beside it cannot be written ({error.strerror or error}): "
@@ -258,6 +255,11 @@ def _check_target(target: Path, *, overwrite: bool) -> None:
         raise InputError(f"{target} is a folder: name a file in it")
     if target.exists() and not overwrite:
         raise OutputExistsError(f"{target} exists already: choose another name with -o, or add --overwrite")
+
+
+def _named(name: str, text: str) -> str:
+    """Say of which original a sentence is, where it does not."""
+    return text if name in text else f"{name}: {text}"
 
 
 def _sample(kind: str | None) -> str:
