@@ -182,3 +182,9 @@ def test_a_mesh(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     save("moved.field", Field(moved, placed.model, placed.tensors, placed.card))
     assert evaluate("ball.ply", "moved.field") == 1
     assert "a shape of another place or size than ball.ply" in capsys.readouterr().err
+    small = trimesh.creation.icosphere(subdivisions=3, radius=1e-9)
+    small.export("small.obj", digits=15)
+    tiny = replace(placed.signal, origin=(-2e-9, -2e-9, -2e-9), extent=(4e-9, 4e-9, 4e-9))
+    save("tiny.field", Field(tiny, placed.model, placed.tensors, placed.card))
+    assert evaluate("small.obj", "tiny.field") == 1
+    assert "another place or size than small.obj" in capsys.readouterr().err

@@ -131,7 +131,8 @@ def _check_match(field: Field, file: Path, opened: Opened, original: Path) -> No
         remedy = " (--frames and --scale say what was fitted)" if ours.kind == "video" else ""
         raise InputError(f"{file} is of {told[0]}, and {original} of {told[1]}: give the original{remedy}")
     cubes = [(*(signal.origin or ()), *(signal.extent or ())) for signal in (ours, theirs)]
-    if len(cubes[0]) == len(cubes[1]) and not np.allclose(cubes[0], cubes[1]):
+    tolerance = 1e-5 * max(theirs.extent or (1.0,))  # of the size: shapes come in any units
+    if len(cubes[0]) == len(cubes[1]) and not np.allclose(cubes[0], cubes[1], rtol=0, atol=tolerance):
         raise InputError(f"{file} is of a shape of another place or size than {original}: give the original")
 
 
