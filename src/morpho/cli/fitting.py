@@ -144,7 +144,7 @@ class Fitter:
 
     def _fit(self, opened: Opened, name: str, target: Path) -> Outcome:
         signal = opened.signal
-        bits = self._budget.bits or (6 if self._budget.size or self._budget.bpp else 16)
+        bits = self._budget.bits or (7 if self._budget.size or self._budget.bpp else 16)
         model = model_for(self._model, signal, parameters_for(signal, self._budget, bits, self._training.psnr))
         count = model.parameters(signal.dimensions, signal.channels)
         recipe = self._recipe(model, count, bits)

@@ -41,7 +41,8 @@ class Recipe:
         psnr: end when the signal's PSNR in dB reaches this; 0 for no such goal.
         seconds: end after so much time of training, measurements aside; 0 for any. The rate then follows time.
         bits: per weight in the file: 32, 16, or 2 to 12 with rounding that the last part of the fit makes up for.
-        finetune: that part.
+        finetune: that part; None for 0.05 of 8 bits and more, and twice as much for each bit less, 0.2 at most: coarse
+            weights need time to make up for each other, and fine ones lose by it.
         seed: of the initial weights and of the draws.
 
     Raises:
@@ -63,7 +64,7 @@ class Recipe:
     psnr: float = 0.0
     seconds: float = 0.0
     bits: int = 32
-    finetune: float = 0.2
+    finetune: float | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -75,7 +76,7 @@ class Recipe:
             raise InputError("final_rate, beta2 and average must be in 0..1 (1 excluded), and clip not negative")
         if self.sampler not in ("even", "random", "hard") or self.interpolation not in ("linear", "cubic"):
             raise InputError("the sampler must be even, random or hard, and the interpolation linear or cubic")
-        if not (0 <= self.between < 1 and 0 < self.finetune <= 1):
+        if not (0 <= self.between < 1 and 0 < self.settling <= 1):
             raise InputError("between must be in 0..1 (1 excluded), and finetune in 0..1 (0 excluded)")
         if not (0 <= self.psnr <= 100 and 0 <= self.seconds < math.inf):
             raise InputError("psnr must be in 0..100 dB, and seconds not negative")
@@ -100,6 +101,15 @@ class Recipe:
         options: dict[str, Any] = {"model": model, "steps": 10_000, "batch": batch, "seed": 42, "sampler": "random"}
         options |= {"learning_rate": rate, "final_rate": 1e-6 / rate, "beta2": 0.999, "warmup": 0, "clip": 0.0}
         return cls(**options | changes)
+
+    @property
+    def settling(self) -> float:
+        """The part of the fit in which weights are rounded: ``finetune``, or what suits the bits.
+
+        >>> [Recipe(bits=bits).settling for bits in (16, 8, 7, 6, 4)]
+        [0.05, 0.05, 0.1, 0.2, 0.2]
+        """
+        return 0.05 * 2 ** min(max(8 - self.bits, 0), 2) if self.finetune is None else self.finetune
 
     def rate(self, signal: Signal) -> float:
         """Return the learning rate: the recipe's, or else what suits the model for the signal."""

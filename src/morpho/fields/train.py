@@ -210,14 +210,14 @@ class _Fit:
 
     def _rounds(self, part: float) -> bool:
         """Whether weights are being rounded by now: in the last part, and with a goal from the start."""
-        return part >= 1 - self.recipe.finetune or (bool(self.recipe.psnr) and self.run.step >= self.recipe.warmup)
+        return part >= 1 - self.recipe.settling or (bool(self.recipe.psnr) and self.run.step >= self.recipe.warmup)
 
     def _follow(self, part: float) -> None:
         if self.rounding is None or not self._rounds(part):
             return
         weights = dict(self.run.model.named_parameters())
         if not self.recipe.psnr:
-            share = math.floor(_STAGES * (1 - (1 - part) / self.recipe.finetune)) / _STAGES
+            share = math.floor(_STAGES * (1 - (1 - part) / self.recipe.settling)) / _STAGES
             if share > self.rounding.share:
                 self.rounding.settle(weights, share)
         elif not self.rounding.scales or self.run.step % _FOLLOW == 0:
