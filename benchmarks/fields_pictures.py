@@ -149,9 +149,9 @@ def rate() -> list[Record]:
             command="python -m benchmarks.fields rate",
             protocol="Kodak at full size; scone+ with frequencies, rates and steps that follow the number of "
             "weights, as `morpho fit --bpp` has them, 8,192 pixels per step; all bytes of the file; PSNR of the "
-            "picture that its reader renders, in whole numbers. JPEG (Pillow, 4:2:0, optimised) between its two nearest "
-            "qualities. COIN: the published means over all 24 pictures of Kodak's, between its two nearest points, "
-            "after 50,000 steps of all pixels.",
+            "picture that its reader renders, in whole numbers. JPEG (Pillow, 4:2:0, optimised) between its two "
+            "nearest qualities. COIN: the published means over all 24 pictures of Kodak's, between its two nearest "
+            "points, after 50,000 steps of all pixels.",
             columns=_COLUMNS,
             rows=rows,
             n=len(_ALL),
