@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from collections.abc import Callable
@@ -107,6 +108,27 @@ def test_a_checkpoint_that_is_not_written_in_full_is_an_error_of_the_disk(
     with pytest.raises(OSError, match="could not be written in full"):
         go(run, every=4)
     assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
+
+
+def test_what_the_disk_says_of_a_checkpoint_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        error = RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 704 vs 598")
+        error.__context__ = OSError(errno.ENOSPC, "No space left on device")  # as torch leaves it on a full disk
+        raise error
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        go(start(tmp_path, Recipe()), every=4)
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_other_errors_of_torch_are_not_the_disks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(torch, "save", broken)
+    with pytest.raises(RuntimeError, match="illegal"):
+        go(start(tmp_path, Recipe()), every=4)
 
 
 def test_evaluations_get_the_mean_loss_since_the_last(tmp_path: Path) -> None:

@@ -180,10 +180,16 @@ class Run(Generic[Model]):
         line = {"step": self.step, **numbers, "seconds": round(time.monotonic() - self._started, 1)}
         with (self._folder / "log.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
+        state = self._state()
         with replacing(self._folder / "checkpoint.pt", overwrite=True) as file:
             try:
-                torch.save(self._state(), file)
-            except RuntimeError as error:  # how torch tells that not all bytes were written
+                torch.save(state, file)
+            except RuntimeError as error:
+                # Torch tells of the bytes that are missing, and hides what the disk said.
+                if isinstance(error.__context__, OSError):
+                    raise OSError(*error.__context__.args) from error
+                if "inline_container" not in str(error):
+                    raise
                 raise OSError(errno.EIO, "the checkpoint could not be written in full") from error
 
     def best_model(self) -> Model:
