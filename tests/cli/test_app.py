@@ -13,6 +13,8 @@ from PIL import Image
 
 from morpho import __version__, errors
 from morpho.cli.app import VERBS, Verb, build, main
+from morpho.luts import write as write_lut
+from tests.luts.looks import lattice_of, warm
 
 Capture = pytest.CaptureFixture[str]
 
@@ -58,6 +60,20 @@ def test_debug_behind_two_dashes_is_a_name(capsys: Capture) -> None:
     error = capsys.readouterr().err
     assert "'--debug'" in error
     assert "Traceback" not in error
+
+
+def test_names_of_results_behind_two_dashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those that are not there yet."""
+    monkeypatch.chdir(tmp_path)
+    write_lut("./-a.cube", lattice_of(warm, 3))
+    assert main(["lut", "convert", "--", "-a.cube", "-b.cube"]) == 0
+    assert Path("-b.cube").exists()
+
+
+@pytest.mark.parametrize("verb", ["upscale", "enhance", "fit"])
+def test_pictures_behind_two_dashes(verb: str, capsys: Capture) -> None:
+    assert main([verb, "--", "-missing.png"]) == 1
+    assert "-missing.png does not exist" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

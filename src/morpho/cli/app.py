@@ -11,7 +11,6 @@ import sys
 import traceback
 from collections.abc import Sequence
 from io import TextIOWrapper
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from morpho import __version__
@@ -163,10 +162,12 @@ def _run(words: Sequence[str]) -> int:
 
 
 def _without_debug(words: list[str]) -> tuple[list[str], bool]:
-    """Take ``--debug`` out of the words before ``--``, behind which everything is a name, and files are no options."""
+    """Take ``--debug`` out of the words before ``--``; names behind it get a ./, lest they be taken for options."""
     end = words.index("--") if "--" in words else len(words)
     kept = [word for word in words[:end] if word != "--debug"]
-    names = [f"./{word}" if word[:1] == "-" != word and Path(word).exists() else word for word in words[end + 1 :]]
+    names = words[end + 1 :]
+    if words[:1] != ["cite"]:  # its names are no files
+        names = [f"./{word}" if word[:1] == "-" != word else word for word in names]
     return kept + words[end : end + 1] + names, len(kept) < end
 
 
