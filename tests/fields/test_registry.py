@@ -73,6 +73,22 @@ def test_a_hash_grid_whose_levels_are_all_dense_stays_below_the_budget() -> None
 
 
 @pytest.mark.parametrize(
+    "card",
+    [
+        {"name": "scone", "omegas": [1.0] * 100_000},
+        {"name": "scone", "width": "9" * 100_000},
+        {"name": "scone", "mask": "s" * 100_000},
+        {"name": "scone", "w" * 100_000: 9},
+        {"name": "s" * 100_000},
+    ],
+)
+def test_long_values_are_not_repeated_in_full(card: dict[str, Any]) -> None:
+    with pytest.raises(InputError) as caught:
+        from_json(card)
+    assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize(
     ("wanted", "sentence"), [(10, "10 parameters are too few for scone"), (LARGEST + 1, "at most")]
 )
 def test_impossible_budgets_are_refused(wanted: int, sentence: str) -> None:

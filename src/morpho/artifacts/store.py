@@ -85,7 +85,7 @@ def load(path: Path | str, *, kind: str | None = None) -> tuple[Tensors, Card]:
     header = read_header(path)
     card = _card(path, header)
     if kind is not None and card.kind != kind:
-        raise ArtifactError(f"{path} is of the kind {card.kind!r}: an artefact of the kind {kind!r} is needed here")
+        raise ArtifactError(f"{path} is of the kind {card.kind!r:.40}: an artefact of the kind {kind!r} is needed here")
     from safetensors import SafetensorError
     from safetensors.numpy import load as decode
 

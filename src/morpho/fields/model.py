@@ -61,7 +61,7 @@ class Model(ABC):
         what = f"{self.name}'s {name}"
         if isinstance(value, str):
             if value not in self.choices[name]:
-                raise InputError(f"{what} is {value!r}: choose from {', '.join(self.choices[name])}")
+                raise InputError(f"{what} is {value!r:.60}: choose from {', '.join(self.choices[name])}")
         elif not isinstance(value, bool):
             low, high = self.ranges.get(name, (0, _BOUND))
             for entry in value if isinstance(value, tuple) else (value,):
@@ -131,7 +131,7 @@ class Model(ABC):
         known = [field.name for field in fields(cls)]
         for name in options:
             if name not in known:
-                raise InputError(f"{cls.name} has no hyper-parameter {name!r}: it has {', '.join(known)}")
+                raise InputError(f"{cls.name} has no hyper-parameter {name!r:.40}: it has {', '.join(known)}")
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in options.items()})
 
 
@@ -139,14 +139,14 @@ def _same_type(what: str, value: Any, default: Any) -> Any:
     """Return a value in the type of its default; whole numbers do for floats, and nothing else is converted."""
     if isinstance(default, tuple):
         if isinstance(value, str) or not isinstance(value, (tuple, list)) or len(value) > 64:
-            raise InputError(f"{what} is {value!r}: it must be a tuple of at most 64 numbers")
+            raise InputError(f"{what} is {value!r:.60}: it must be a tuple of at most 64 numbers")
         return tuple(_same_type(f"an entry of {what}", entry, 0.0) for entry in value)
     number = isinstance(value, int) and not isinstance(value, bool)
     if isinstance(default, float) and (isinstance(value, float) or (number and abs(value) <= 2**53)):
         return float(value)
     if isinstance(default, bool) == isinstance(value, bool) and isinstance(value, type(default)):
         return value
-    raise InputError(f"{what} is {value!r}: it must be of type {type(default).__name__}")
+    raise InputError(f"{what} is {value!r:.60}: it must be of type {type(default).__name__}")
 
 
 def patience(values: float) -> float:

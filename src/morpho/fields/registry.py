@@ -38,7 +38,7 @@ def build(name: str, **options: Any) -> Model:
     if name not in NAMES:
         near = get_close_matches(str(name), NAMES, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(NAMES)}"
-        raise InputError(f"there is no field model {name!r}: {hint}")
+        raise InputError(f"there is no field model {name!r:.40}: {hint}")
     return NAMES[name].from_options(options)
 
 
