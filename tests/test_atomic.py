@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from morpho.atomic import replacing
-from morpho.errors import OutputExistsError
+from morpho.errors import InputError, OutputExistsError
 
 
 def test_nothing_is_there_before_the_end(tmp_path: Path) -> None:
@@ -30,6 +30,14 @@ def test_failure_keeps_the_old_file_and_leaves_no_other(tmp_path: Path, error: t
         raise error
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["file/a", "file/deep/a", "nowhere/a"])
+def test_a_folder_that_is_none_is_told_of(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "missing")
+    with pytest.raises(InputError, match=rf"as .*{name.split('/')[0]} is no folder"), replacing(tmp_path / name):
+        pytest.fail("the body must not run")
 
 
 def test_existing_file_is_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -9,9 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from morpho.errors import OutputExistsError
+from morpho.errors import InputError, OutputExistsError
 
-__all__ = ["replacing"]
+__all__ = ["check_folder", "replacing"]
+
+
+def check_folder(path: Path | str) -> None:
+    """See to it that a file's folder is one, or can be made.
+
+    Raises:
+        InputError: what is in its place is no folder.
+    """
+    path = Path(path)
+    above = next((folder for folder in path.parents if folder.exists() or folder.is_symlink()), None)
+    if above is not None and not above.is_dir():
+        raise InputError(f"{path} cannot be written, as {above} is no folder: choose another name")
 
 
 @contextmanager
@@ -26,6 +38,7 @@ def replacing(path: Path | str, *, overwrite: bool = False) -> Iterator[BinaryIO
         overwrite: whether an existing file may be replaced.
 
     Raises:
+        InputError: something above the file is no folder.
         OutputExistsError: the file exists and ``overwrite`` is false.
 
     >>> import tempfile
@@ -39,6 +52,7 @@ def replacing(path: Path | str, *, overwrite: bool = False) -> Iterator[BinaryIO
     taken = OutputExistsError(f"{path} exists already: choose another name or allow overwriting")
     if not overwrite and path.exists():
         raise taken
+    check_folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name[:64]}.{secrets.token_hex(4)}.part")
     # Not tempfile: it makes private files, and a result is to have the mode of any new file.

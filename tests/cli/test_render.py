@@ -5,13 +5,17 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import morpho.cli.render as render_module
 from morpho import fields
 from morpho.cli.app import main
+from morpho.fields import surface, video
 from morpho.fields.field import Field
 from morpho.fields.video import read_video
 from morpho.images import read
@@ -134,6 +138,27 @@ def test_a_frame_of_a_video(capsys: Capture) -> None:
 def test_a_picture_of_absurd_size_is_refused_before_it_is_made(capsys: Capture) -> None:
     save_field("large.field", "image", shape=(2**31, 2**31))
     assert "is too large: choose a smaller size" in complaint(capsys, "large.field", "-o", "a.png")
+
+
+@pytest.mark.parametrize(("kind", "name"), [("image", "a.png"), ("video", "a.mkv"), ("sdf", "a.npy"), ("sdf", "a.ply")])
+def test_a_file_is_no_folder(kind: str, name: str, capsys: Capture) -> None:
+    save_field("any.field", kind)
+    assert "as any.field is no folder" in complaint(capsys, "any.field", "-o", f"any.field/{name}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("video", "a.mp4"), ("video", "a.mkv"), ("sdf", "a.npy"), ("sdf", "a.ply"), ("sdf", "a.obj")]
+)
+def test_a_full_disk_is_told_of_by_name(kind: str, name: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def full(path: Path, *, overwrite: bool = False) -> Iterator[object]:
+        with Path("/dev/full").open("wb", buffering=0) as file:
+            yield file
+
+    for module in (video, surface, render_module):
+        monkeypatch.setattr(module, "replacing", full)
+    save_field("any.field", kind)
+    assert complaint(capsys, "any.field", "-o", name).startswith(f"morpho: {name} cannot be written (")
 
 
 @pytest.mark.parametrize("kind", ["sdf", "occupancy"])

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from morpho.atomic import replacing
+from morpho.atomic import check_folder, replacing
 from morpho.cli.field_files import Kind, check_apart, crop, kind_of, pixel_size
 from morpho.cli.options import whole
 from morpho.console import format_seconds, printable, track
@@ -136,7 +136,13 @@ def render(
     _check_target(target, overwrite=overwrite)
     if target is not None:
         check_apart("-o", target, file)
-    told = _WRITERS[kind](field, _Task(target, rendering, quality, threads, overwrite))
+    try:
+        told = _WRITERS[kind](field, _Task(target, rendering, quality, threads, overwrite))
+    except OSError as error:
+        if target is None:
+            raise
+        why = error.strerror or error
+        raise InputError(f"{target} cannot be written ({why}): check the disk, and that you may write there") from error
     if not quiet:
         text = f"{printable(str(file))} -> {printable(output)}  {told}  {format_seconds(perf_counter() - start)}"
         print(text, file=sys.stderr if target is None else sys.stdout)
@@ -179,9 +185,11 @@ def _check_target(target: Path | None, *, overwrite: bool) -> None:
     if target is None:
         if sys.stdout.isatty():
             raise InputError("a picture is not printed on a terminal: redirect stdout, or give a file with -o")
-    elif target.is_dir():
+        return
+    check_folder(target)
+    if target.is_dir():
         raise InputError(f"{target} is a folder: name a file in it")
-    elif target.exists() and not overwrite:
+    if target.exists() and not overwrite:
         raise OutputExistsError(f"{target} exists already: choose another name with -o, or add --overwrite")
 
 

@@ -113,6 +113,8 @@ def write(
             buffer = io.BytesIO()
             encode(buffer, ready, kind, name=name, quality=quality)
             target.write(buffer.getbuffer())
+    except InputError as error:  # a ValueError that is a sentence already
+        raise ImageError(str(error)) from error
     except (OSError, ValueError) as error:
         raise ImageError(
             f"{name} cannot be written ({_reason(error)}): check the disk, and that you may write there"
