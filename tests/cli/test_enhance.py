@@ -196,7 +196,11 @@ def test_wide_gamut_jpeg() -> None:
 
 @pytest.mark.parametrize(
     ("icc", "dtype", "what"),
-    [(ICC, "uint8", "is none"), (DISPLAY_P3[:-9], "uint8", "is damaged"), (table_profile(), "uint16", "holds tables")],
+    [
+        (ICC, "uint8", "is no ICC profile"),
+        (DISPLAY_P3[:-9], "uint8", "is damaged"),
+        (table_profile(), "uint16", "holds tables"),
+    ],
 )
 def test_unusable_profiles(capsys: Capture, icc: bytes, dtype: str, what: str) -> None:
     put("a.png", photo(5, 5, 3, dtype=dtype), icc)

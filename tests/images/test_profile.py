@@ -219,8 +219,8 @@ def patched(at: int, content: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("icc", "what"),
     [
-        (ICC, "is none"),
-        (b"\0", "is none"),
+        (ICC, "is no ICC profile"),
+        (b"\0", "is no ICC profile"),
         (b"acsp" * 40, "is damaged"),
         (DISPLAY_P3[:-1], "is damaged"),
         (DISPLAY_P3[:200], "is damaged"),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from morpho.cli.field_files import kind_of
 from morpho.cli.looks import in_srgb
-from morpho.errors import InputError
+from morpho.errors import ImageError, InputError
 from morpho.fields.signal import Colour, Signal
 from morpho.images import read
 
@@ -88,7 +88,10 @@ def open_picture(source: Path | None, *, keep_profile: bool = False) -> Opened:
         ImageError: it cannot be read, or its profile is damaged.
     """
     picture = read(source or sys.stdin.buffer)
-    converted = picture if keep_profile else in_srgb(picture)
+    try:
+        converted = picture if keep_profile else in_srgb(picture)
+    except ImageError as error:
+        raise error if source is None else ImageError(f"{source}: {error}") from error
     pixels = converted.pixels
     channels = pixels.shape[2]
     signal = Signal(

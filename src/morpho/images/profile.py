@@ -183,7 +183,7 @@ class _Profile:
 
     def __post_init__(self) -> None:
         if len(self.data) < _HEADER + 4 or self.data[36:40] != b"acsp":
-            _fail("is none")
+            _fail("is no ICC profile")
         if not _HEADER + 4 <= int.from_bytes(self.data[:4], "big") <= len(self.data):
             _fail("is damaged (it is cut off)")
 
