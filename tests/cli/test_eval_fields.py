@@ -16,7 +16,7 @@ from morpho.fields.field import Field
 from morpho.fields.files import load, save
 from morpho.fields.shapes import Shape
 from morpho.fields.video import write_video
-from morpho.images import Picture, read, write
+from morpho.images import Metadata, Picture, read, write
 from tests.cli.fields import save_field
 
 Capture = pytest.CaptureFixture[str]
@@ -125,6 +125,32 @@ def test_originals_stay_and_options_belong(words: list[str], message: str, capsy
 def test_a_picture_has_no_voxels(capsys: Capture) -> None:
     assert evaluate("a.png", "x.field", "--resolution", "64") == 1
     assert "--resolution does not go with x.field" in capsys.readouterr().err
+
+
+def test_a_damaged_profile_is_told_of_with_its_file(capsys: Capture) -> None:
+    write(Picture(read("a.png").pixels, Metadata(icc=b"none at all")), "b.png")
+    assert evaluate("b.png", "x.field") == 1
+    assert capsys.readouterr().err.startswith("morpho: b.png: the embedded colour profile is no ICC profile: ")
+
+
+def test_a_map_of_errors_below_a_file(capsys: Capture) -> None:
+    assert evaluate("a.png", "x.field", "--errors", "a.png/e.png") == 1
+    assert capsys.readouterr().err == (
+        "morpho: a.png/e.png cannot be written, as a.png is no folder: choose another name\n"
+    )
+
+
+def test_levels_are_finite(capsys: Capture) -> None:
+    assert evaluate("a.npy", "x.field", "--level", "nan") == 2
+    assert "Must be" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["fit", "eval fields"])
+def test_the_help_says_how_frames_are_written(verb: str, capsys: Capture) -> None:
+    main([*verb.split(), "--help"])
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "--frames" in line)
+    assert "A:B" in line
+    assert "INT" not in line
 
 
 # --- videos and shapes ---

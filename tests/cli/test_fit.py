@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from morpho.cli import originals
 from morpho.cli.app import main
 from morpho.cli.originals import open_picture
 from morpho.fields import meshes, train
 from morpho.fields.files import load
 from morpho.fields.signal import Signal
+from morpho.fields.targets import GridTarget
 from morpho.fields.video import write_video
 from morpho.images import Metadata, Picture, write
 from tests.images.profiles import P3, SRGB_CURVE, matrix_profile
@@ -396,16 +399,86 @@ def test_one_that_takes_too_much_memory_leaves_the_others_alone(
     assert files() == ["a.png", "b.field", "b.png"]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: ..."),
+    ],
+)
+def test_memory_that_ends_before_the_first_step(
+    error: RuntimeError, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def greedy(signal: Signal, pixels: Any) -> Any:
+        if signal.shape[0] == 25:
+            raise error
+        return GridTarget(signal, pixels)
+
+    monkeypatch.setattr(originals, "_grid", greedy)
+    write(ramp(height=25), "a.png")
+    write(ramp(), "b.png")
+    assert fit("a.png", "b.png", *SHORT, "-q") == 1
+    assert capsys.readouterr().err.startswith("morpho: a.png: the memory does not suffice")
+    assert files() == ["a.png", "b.field", "b.png"]
+
+
+def test_other_errors_of_torch_are_unexpected(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    def broken(self: Any) -> Any:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(train._Fit, "_advance", broken)
+    write(ramp(), "a.png")
+    assert fit("a.png", *SHORT, "-q") == 1
+    assert "unexpected" in capsys.readouterr().err
+
+
+def test_a_time_that_ends_before_the_psnr(capsys: Capture) -> None:
+    write(ramp(), "a.png")
+    assert fit("a.png", *SHORT[2:], "--seconds", "0.05", "--psnr", "99") == 0
+    assert "give more --parameters, or more --seconds\n" in capsys.readouterr().err
+
+
+def test_a_file_is_no_folder_for_fields(capsys: Capture) -> None:
+    write(ramp(), "a.png")
+    assert "as a.png is no folder" in complaint(capsys, "a.png", "-o", "a.png/x.field", *SHORT)
+
+
+@pytest.mark.parametrize("name", ["-dash.png", "-*.png", "-missing.png"])
+def test_everything_behind_two_dashes_is_a_name(name: str, capsys: Capture) -> None:
+    write(ramp(), "./-dash.png")
+    status = fit(*SHORT, "-q", "--", name)
+    error = capsys.readouterr().err
+    assert "option" not in error
+    assert (status, error) == (0, "") or "-missing.png does not exist" in error
+
+
 def test_names_behind_two_dashes_may_begin_with_one() -> None:
     write(ramp(), "./-dash.png")
     assert fit(*SHORT, "-q", "--", "-dash.png") == 0
     assert files() == ["-dash.field", "-dash.png"]
 
 
-@pytest.mark.parametrize("words", [("--bpp", "inf"), ("--seconds", "inf"), ("--rate", "nan")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--bpp", "inf"),
+        ("--bpp", "nan"),
+        ("--seconds", "inf"),
+        ("--rate", "nan"),
+        ("--level", "nan"),
+        ("--level", "inf"),
+        ("--level", "-inf"),
+    ],
+)
 def test_numbers_are_finite(words: tuple[str, str], capsys: Capture) -> None:
     write(ramp(), "a.png")
     assert "Must be" in complaint(capsys, "a.png", *words, status=2)
+
+
+def test_a_rate_whose_bytes_are_infinite_is_too_much(capsys: Capture) -> None:
+    write(ramp(), "a.png")
+    most = complaint(capsys, "a.png", "--bpp", "1e308")
+    assert complaint(capsys, "a.png", "--bpp", "1e20") == most
 
 
 # --- videos, meshes and volumes ---

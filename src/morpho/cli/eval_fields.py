@@ -12,8 +12,9 @@ import numpy as np
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from morpho.atomic import check_folder
 from morpho.cli.field_files import check_apart, frame_range
-from morpho.cli.fit import Original
+from morpho.cli.fit import Finite, Original
 from morpho.cli.options import whole
 from morpho.cli.originals import Opened, open_original
 from morpho.console import format_bytes, print_table
@@ -54,7 +55,7 @@ def eval_fields(
     ] = None,
     scale: Annotated[float | None, Parameter(validator=Number(gt=0, lte=1))] = None,
     key: str | None = None,
-    level: float | None = None,
+    level: Finite = None,
     keep_profile: bool = False,
     resolution: Annotated[int | None, Parameter(converter=whole, validator=Number(gte=16, lte=1024))] = None,
     json: bool = False,
@@ -117,6 +118,7 @@ def eval_fields(
 def _check_picture(option: str, path: Path, *, overwrite: bool) -> None:
     """Refuse, before the work, a picture that could not be written."""
     format_of(path)
+    check_folder(path)
     if path.exists() and not overwrite:
         raise OutputExistsError(f"{path} exists already: choose another name with {option}, or add --overwrite")
 

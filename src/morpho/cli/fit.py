@@ -17,9 +17,10 @@ from morpho.cli.plan import Job, make_plan
 from morpho.console import note
 from morpho.errors import InputError, require
 
-__all__ = ["Budget", "Original", "Training", "fit"]
+__all__ = ["Budget", "Finite", "Original", "Training", "fit"]
 
 Count = Annotated[int | None, Parameter(converter=whole, validator=Number(gte=1))]
+Finite = Annotated[float | None, Parameter(validator=Number(gt=-math.inf, lt=math.inf))]
 Positive = Annotated[float | None, Parameter(validator=Number(gt=0, lt=math.inf))]
 
 
@@ -104,7 +105,7 @@ class Original:
     ] = None
     scale: Annotated[float | None, Parameter(validator=Number(gt=0, lte=1))] = None
     key: str | None = None
-    level: float | None = None
+    level: Finite = None
     keep_profile: bool = False
     recursive: Annotated[bool, Parameter(name=("--recursive", "-r"))] = False
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from morpho.atomic import check_folder
 from morpho.cli.originals import Opened, open_original
 from morpho.cli.plan import Job
 from morpho.console import format_bytes, format_seconds, note, printable
@@ -36,6 +37,8 @@ __all__ = ["Fitter", "Outcome", "allowed_bytes", "parameters_for"]
 
 #: Steps that a wanted PSNR or a time may take.
 _PATIENCE = 20_000
+#: No file is allowed more, as with --size: the product of --bpp and pixels may be infinite.
+_MOST_BYTES = 2**40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +140,9 @@ class Fitter:
                 "check the disk, and that you may write there"
             )
             return Outcome(input=name, output=str(target), status="failed", error=text)
-        except MemoryError:
+        except (MemoryError, RuntimeError) as error:
+            if not _lacks_memory(error):
+                raise
             text = f"{name}: the memory does not suffice: use a smaller --batch, or --scale and --frames for a video"
             return Outcome(input=name, output=str(target), status="failed", error=text)
         return Outcome(**{**vars(outcome), "seconds": round(perf_counter() - start, 3)})
@@ -226,7 +231,7 @@ class Fitter:
 
 def allowed_bytes(signal: Signal, budget: Budget) -> int | None:
     """How many bytes the file may take; None for any number."""
-    return budget.size if budget.bpp is None else int(budget.bpp * signal.samples / 8)
+    return budget.size if budget.bpp is None else int(min(budget.bpp * signal.samples / 8, _MOST_BYTES))
 
 
 def parameters_for(signal: Signal, budget: Budget, bits: int, psnr: float | None = None) -> int:
@@ -250,7 +255,13 @@ def _remove_run(target: Path) -> None:
         folder.rmdir()
 
 
+def _lacks_memory(error: MemoryError | RuntimeError) -> bool:
+    """Whether memory ran out; of the processor's, torch tells by a plain RuntimeError."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
 def _check_target(target: Path, *, overwrite: bool) -> None:
+    check_folder(target)
     if target.is_dir():
         raise InputError(f"{target} is a folder: name a file in it")
     if target.exists() and not overwrite:
