@@ -188,8 +188,6 @@ class Fitter:
         try:
             field = fit(samples, recipe, folder=folder, resume=resume, device=self._training.device)
         except BaseException as error:
-            if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
-                raise MemoryError from error
             if not checkpoint.exists():
                 _remove_run(target)
                 if isinstance(error, KeyboardInterrupt):
