@@ -265,7 +265,12 @@ def test_interrupt(installed: Path, workers: str) -> None:
         Image.fromarray(pixels).save(f"many{i}.bmp")
     words = ["*.bmp", "--tables", str(installed / "hklut-s-x4.safetensors"), "--format", "png", "-o", "out/"]
     with subprocess.Popen(
-        [*COMMAND, *words, "--workers", workers], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*COMMAND, *words, "--workers", workers],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Where these tests run in the background, a shell has them ignore Ctrl-C, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
