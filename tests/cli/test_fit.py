@@ -108,6 +108,7 @@ def test_wrong_options(words: list[str], message: str, capsys: Capture) -> None:
         (["a.png", "-o", "-"], "a field is a file of its own"),
         (["a.png", "--parameters", "900", "--size", "9KB"], "--parameters and --size contradict each other"),
         (["a.png", "--bpp", "2", "--size", "9KB"], "--size and --bpp contradict each other"),
+        (["a.png", "--steps", "9", "--seconds", "9"], "--steps and --seconds contradict each other"),
         (["a.png", "--frames", "0:5"], "--frames is for a video, and a.png is a picture: leave it out"),
         (["a.png", "--scale", "0.5"], "--scale is for a video or volume"),
         (["a.png", "--as", "sdf"], "--as is for a mesh or volume"),
@@ -289,21 +290,13 @@ def test_an_interrupted_fit_is_resumed_and_ends_the_same(monkeypatch: pytest.Mon
 
 
 def test_a_checkpoint_of_other_options_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    write(ramp(), "a.png")
-    monkeypatch.setattr(train, "_PAUSE", 0.0)
-    with monkeypatch.context() as patch:
-        patch.setattr(train._Fit, "_advance", _interrupted(train._Fit._advance, after=25))
-        assert fit("a.png", *SHORT) == 130
+    _stop_with_a_checkpoint(monkeypatch)
     capsys.readouterr()
     assert "another recipe" in complaint(capsys, "a.png", *SHORT, "--seed", "9", "--resume")
 
 
 def test_a_stopped_fit_is_not_begun_anew_without_a_word(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    write(ramp(), "a.png")
-    monkeypatch.setattr(train, "_PAUSE", 0.0)
-    with monkeypatch.context() as patch:
-        patch.setattr(train._Fit, "_advance", _interrupted(train._Fit._advance, after=25))
-        assert fit("a.png", *SHORT) == 130
+    _stop_with_a_checkpoint(monkeypatch)
     capsys.readouterr()
     before = Path("a.run/checkpoint.pt").read_bytes()
     assert "a.run holds a stopped fit: add --resume" in complaint(capsys, "a.png", *SHORT)
@@ -361,6 +354,15 @@ def test_a_goal_that_is_missed_is_told_of(capsys: Capture) -> None:
     err = capsys.readouterr().err
     assert err.startswith("morpho: a.field reaches ")
     assert "after 30 steps, not 90: give more --parameters, or more --steps" in err
+
+
+def _stop_with_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin to fit a.png, which is made, and press Ctrl-C."""
+    write(ramp(), "a.png")
+    monkeypatch.setattr(train, "_PAUSE", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(train._Fit, "_advance", _interrupted(train._Fit._advance, after=25))
+        assert fit("a.png", *SHORT) == 130
 
 
 def _interrupted(advance: Any, *, after: int) -> Any:

@@ -115,7 +115,8 @@ def test_unusable_options(capsys: Capture, words: list[str], sentence: str) -> N
 
 
 @pytest.mark.parametrize(
-    "words", [["--budget", "3.5"], ["--epochs", "0"], ["--learning-rate", "0"], ["--batch", "2.5"]]
+    "words",
+    [["--budget", "3.5"], ["--epochs", "0"], ["--learning-rate", "0"], ["--learning-rate", "inf"], ["--batch", "2.5"]],
 )
 def test_wrong_command_lines(capsys: Capture, words: list[str]) -> None:
     text = complaint(capsys, "train", "butterfly", "mlp-digits", "-o", "a.safetensors", *words, status=2)

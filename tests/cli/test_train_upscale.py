@@ -160,6 +160,7 @@ def test_unusable_folders(photos: str, tmp_path: Path, capsys: Capture) -> None:
         (["-o", "mine.safetensors", "--factors", "1"], "--factors 1 is not supported"),
         (["-o", "mine.safetensors", "--steps", "9"], "--steps is no option of fit"),
         (["-o", "mine.safetensors", "--learning-rate", "9"], "--learning-rate is no option of fit"),
+        (["-o", "mine.safetensors", "--smoothness", "inf"], "--smoothness inf is no finite number"),
         (["-o", "mine.safetensors", "--smoothness", "-1"], "must not be negative"),
         (["-o", "mine.safetensors", "--megapixels", "0"], "megapixels positive"),
     ],

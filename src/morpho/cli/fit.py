@@ -83,6 +83,10 @@ class Training:
     seed: Annotated[int, Parameter(converter=whole, validator=Number(gte=0))] = 0
     device: str = "auto"
 
+    def __post_init__(self) -> None:
+        if self.steps is not None and self.seconds is not None:
+            raise InputError("--steps and --seconds contradict each other: give one of them")
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)

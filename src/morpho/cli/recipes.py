@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, fields, is_dataclass, replace
@@ -45,9 +46,12 @@ def changed(recipe: Recipe, changes: Any, *, mode: str, verb: str) -> Recipe:
     """
     known = {field.name for field in fields(recipe)}  # type: ignore[arg-type]
     given = {name: value for name, value in asdict(changes).items() if value is not None}
-    for name in given:
+    for name, value in given.items():
+        option = f"--{name.replace('_', '-')}"
         if name not in known:
-            raise InputError(f"--{name.replace('_', '-')} is no option of {mode}: see `morpho {verb} --help`")
+            raise InputError(f"{option} is no option of {mode}: see `morpho {verb} --help`")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"{option} {value} is no finite number")
     return replace(recipe, **given)  # type: ignore[type-var]
 
 

@@ -29,8 +29,8 @@ __all__ = ["Rendering", "render"]
 #: Voxels per side of a shape where none are given.
 _RESOLUTION = 256
 
-#: Frames per second of a video that does not say.
-_FRAME_RATE = 25.0
+#: Frames per second of a video that does not say, and the most of a video that is written: half a day.
+_FRAME_RATE, _MOST_FRAMES = 25.0, 1_000_000
 
 #: What each kind of field becomes.
 _RESULTS: dict[str, tuple[Kind, ...]] = {
@@ -257,6 +257,8 @@ def _write_video(field: Field, task: _Task) -> str:
     crf = min(2 * (100 - task.quality), 51)
     if signal.depth != 8:
         raise InputError(f"a video of {signal.depth} bits is not written: render its frames with --frame")
+    if count > _MOST_FRAMES:
+        raise InputError(f"a video of more than {_MOST_FRAMES:,} frames is not written: take single ones with --frame")
     shown: Iterator[Any] = track(frames, "frames", total=count)
     write_video(task.path, shown, rate, aspect=signal.aspect, crf=crf, overwrite=task.overwrite)
     height, width = size if region is None else region[2:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -42,7 +43,7 @@ class RecipeOptions:
     keep: Annotated[tuple[str, ...], Parameter(consume_multiple=True, show_default=False)] = ()
     epochs: Annotated[int | None, Parameter(converter=whole, validator=Number(gte=1))] = None
     batch: Annotated[int | None, Parameter(converter=whole, validator=Number(gte=1))] = None
-    learning_rate: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
+    learning_rate: Annotated[float | None, Parameter(validator=Number(gt=0, lt=math.inf))] = None
     seed: Annotated[int, Parameter(converter=whole, validator=Number(gte=0))] = 0
 
 
