@@ -17,7 +17,7 @@ from torch import Tensor
 
 from benchmarks.fields_study import Study, astronaut, kodak, means, picture_target, sized
 from morpho.artifacts import Card
-from morpho.fields.defaults import default_steps, model_for
+from morpho.fields.defaults import SIZED_BITS, model_for, parameters_within
 from morpho.fields.evaluate import between_scores, halved
 from morpho.fields.field import Field
 from morpho.fields.files import load, save
@@ -137,22 +137,21 @@ def _between_numbers(pixels: NDArray[np.uint8], field: Field) -> dict[str, float
 def rate() -> list[Record]:
     """Bits per pixel and PSNR of saved files, beside JPEG on the same pictures and COIN as published."""
     study = Study("rate")
-    rows = [_coded(study, number, _BUDGET, 7) for number in _ALL]
-    rows.append(["mean", *rows[0][1:4], *means(rows, (4,), 3), *means(rows, (5,)), None, None, *means(rows, (8, 9))])
-    gain = float(rows[-1][5] or 0) - float(rows[-1][9] or 0)
+    rows = [_asked(study, number) for number in _ALL]
+    rows.append(["mean", *rows[0][1:3], *means(rows, (3,), 3), *means(rows, (4, 5, 6))])
+    gain = float(rows[-1][4] or 0) - float(rows[-1][6] or 0)
     jpeg = statistics.mean(_jpeg_at(kodak(number, halve=False), _KNOWN) for number in _ALL)
-    further = [_coded(study, number, *budget) for budget in _BUDGETS for number in _SHOWN]
+    further = [_rounded(study, number, bits) for bits in (7, 8) for number in _SHOWN]
     return [
         Record(
             name="fields-rate",
             title="Fields as files: bits per pixel and PSNR in dB",
             command="python -m benchmarks.fields rate",
-            protocol="Kodak at full size; scone+ with frequencies, rates and steps that follow the number of "
-            "weights, as `morpho fit --bpp` has them, 8,192 pixels per step; all bytes of the file; PSNR of the "
-            "picture that its reader renders, in whole numbers. JPEG (Pillow, 4:2:0, optimised) between its two "
-            "nearest qualities. COIN: the published means over all 24 pictures of Kodak's, between its two nearest "
-            "points, after 50,000 steps of all pixels.",
-            columns=_COLUMNS,
+            protocol=f"Kodak at full size; scone+ as `morpho fit --bpp {_BPP} --steps {_LONG}` has it, 8,192 pixels "
+            "per step; all bytes of the file; PSNR of the picture that its reader renders, in whole numbers. JPEG (Pillow, "
+            "4:2:0, optimised) between its two nearest qualities. COIN: the published means over all 24 pictures of "
+            "Kodak's, between its two nearest points, after 50,000 steps of all pixels.",
+            columns=["picture", "parameters", "steps", "bits per pixel", "field", "JPEG", "COIN, mean of 24"],
             rows=rows,
             n=len(_ALL),
             seeds=[0],
@@ -163,11 +162,22 @@ def rate() -> list[Record]:
         ),
         Record(
             name="fields-rate-budgets",
-            title="The same with fewer weights",
+            title="What rounding costs",
             command="python -m benchmarks.fields rate",
-            protocol=f"As above, on the first three of those pictures, with {_SHORT:,} steps. 'Float' is the same fit "
-            "without rounding.",
-            columns=_COLUMNS,
+            protocol=f"As above, on the first three of those pictures, with {_SHORT:,} steps, a number of weights and "
+            "`--bits`. 'Float' is the same fit without rounding.",
+            columns=[
+                "picture",
+                "bits per weight",
+                "parameters",
+                "steps",
+                "bits per pixel",
+                "field",
+                "float",
+                "cost of rounding",
+                "JPEG",
+                "COIN, mean of 24",
+            ],
             rows=further,
             n=len(_SHOWN),
             seeds=[0],
@@ -177,48 +187,42 @@ def rate() -> list[Record]:
 
 
 _ALL = (1, 3, 5, 9, 11, 13, 15, 17, 19, 21, 23)
-_BUDGET = 27_200
+#: Bits per pixel that are asked for, and the steps of those fits.
+_BPP, _LONG = 0.4, 10_000
 #: A rate at which JPEG's mean PSNR over all of Kodak is published.
 _KNOWN, _JPEG_24 = 0.423, 28.04
-_BUDGETS = ((12_000, 7), (12_000, 8))
-_SHORT = 3000
-_COLUMNS = [
-    "picture",
-    "bits per weight",
-    "parameters",
-    "steps",
-    "bits per pixel",
-    "field",
-    "float",
-    "cost of rounding",
-    "JPEG",
-    "COIN, mean of 24",
-]
+#: The weights of the fits that are also done without rounding, and their steps.
+_FEW, _SHORT = 12_000, 3000
 
 
-def _coded(study: Study, number: int, parameters: int, bits: int) -> list[Cell]:
-    """A row: a picture with rounding and, at the smallest budget, without."""
+def _asked(study: Study, number: int) -> list[Cell]:
+    """A row: a picture in so many bytes."""
+    pixels = kodak(number, halve=False)
+    target, size = picture_target(pixels), int(_BPP * pixels[..., 0].size / 8)
+    model = model_for(SconePlus(), target.signal, parameters_within(size))
+    recipe = Recipe(model=model, steps=_LONG, bits=SIZED_BITS, size=size)
+    done = study.run(f"{_BPP}-{number}", target, recipe, partial(_written, pixels))
+    return [f"kodim{number:02d}", done.parameters, _LONG, *_compared(pixels, done.numbers)]
+
+
+def _rounded(study: Study, number: int, bits: int) -> list[Cell]:
+    """A row: a picture with rounding and without."""
     pixels = kodak(number, halve=False)
     target = picture_target(pixels)
-    steps = default_steps(parameters) if parameters == _BUDGET else _SHORT
-    recipe = Recipe(model=model_for(SconePlus(), target.signal, parameters), steps=steps)
-    name = f"{parameters}-{number}"
-    coded = study.run(f"{bits}-{name}", target, replace(recipe, bits=bits), partial(_written, pixels))
-    bpp, read = coded.numbers["bpp"], coded.numbers["read"]
-    plain = study.run(f"32-{name}", target, recipe).psnr if parameters == _BUDGETS[0][0] else None
-    rates, scores = zip(*_COIN, strict=True)
-    float_cells = (None, None) if plain is None else (round(plain, 2), round(plain - read, 2))
-    others = (round(value, 2) for value in (_jpeg_at(pixels, bpp), float(np.interp(bpp, rates, scores))))
-    return [
-        f"kodim{number:02d}",
-        bits,
-        coded.parameters,
-        recipe.steps,
-        round(bpp, 3),
-        round(read, 2),
-        *float_cells,
-        *others,
-    ]
+    recipe = Recipe(model=model_for(SconePlus(), target.signal, _FEW), steps=_SHORT)
+    name = f"{_FEW}-{number}"
+    done = study.run(f"{bits}-{name}", target, replace(recipe, bits=bits), partial(_written, pixels))
+    plain = study.run(f"32-{name}", target, recipe).psnr
+    bpp, read, *others = _compared(pixels, done.numbers)
+    cost = round(plain - done.numbers["read"], 2)
+    return [f"kodim{number:02d}", bits, done.parameters, _SHORT, bpp, read, round(plain, 2), cost, *others]
+
+
+def _compared(pixels: NDArray[np.uint8], numbers: dict[str, float]) -> list[Cell]:
+    """Bits per pixel, the PSNR of the field, of JPEG and of COIN at the same."""
+    bpp, (rates, scores) = numbers["bpp"], zip(*_COIN, strict=True)
+    coin = float(np.interp(bpp, rates, scores))
+    return [round(bpp, 3), *(round(value, 2) for value in (numbers["read"], _jpeg_at(pixels, bpp), coin))]
 
 
 def _written(pixels: NDArray[np.uint8], field: Field) -> dict[str, float]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from morpho.errors import InputError
+from morpho.fields.files import code
 from morpho.fields.quantise import integers
 from morpho.fields.rounding import Rounding
 
@@ -107,6 +109,47 @@ def test_what_is_settled_is_the_state() -> None:
         rounds.settle(weights(1), 0.7)
     for name, tensor in other.partly(weights(2)).items():
         assert torch.equal(tensor, rounding.partly(weights(2))[name])
+
+
+def arrays(tensors: dict[str, torch.Tensor]) -> dict[str, NDArray[np.float32]]:
+    return {name: tensor.numpy() for name, tensor in tensors.items()}
+
+
+def taken(rounding: Rounding, tensors: dict[str, torch.Tensor]) -> int:
+    """Bytes in the file of the weights that come of these."""
+    exact = rounding.exact(arrays(tensors))
+    return len(code(exact, rounding.scales))
+
+
+@pytest.mark.parametrize("size", [300, 700, 1200])
+def test_step_sizes_grow_by_one_factor_until_the_weights_keep_within_a_size(size: int) -> None:
+    plain, rounding = Rounding(SHAPES, 8), Rounding(SHAPES, 8, size=size)
+    plain.follow(weights())
+    rounding.follow(weights())
+    factors = [rounding.scales[name] / plain.scales[name] for name in SHAPES]
+    assert factors[0] == pytest.approx(factors[1], rel=0.01)  # a step size has eight bits
+    assert factors[0] > 1.5
+    assert 0.93 * size < taken(rounding, weights()) <= size
+    assert taken(plain, weights()) > 1500
+
+
+def test_step_sizes_stay_where_the_weights_keep_within_the_size_anyway() -> None:
+    plain, rounding = Rounding(SHAPES, 6), Rounding(SHAPES, 6, size=5000)
+    for each in (plain, rounding):
+        each.settle(weights(), 1.0)
+    assert rounding.scales == plain.scales
+    assert taken(rounding, weights()) == taken(plain, weights())
+
+
+def test_weights_that_became_larger_while_they_settled_keep_within_the_size_too() -> None:
+    rounding = Rounding(SHAPES, 8, size=900)
+    rounding.settle(weights(), 0.5)
+    first = dict(rounding.scales)
+    moved = {name: 3 * tensor for name, tensor in weights(1).items()}
+    rounding.settle(moved, 1.0)
+    assert rounding.scales == first
+    assert 0.9 * 900 < taken(rounding, moved) <= 900
+    assert all(rounding.scales[name] > first[name] for name in SHAPES)
 
 
 def test_weights_that_are_no_numbers_are_refused() -> None:

@@ -20,7 +20,14 @@ from morpho.cli.originals import Opened, open_original
 from morpho.cli.plan import Job
 from morpho.console import format_bytes, format_seconds, note, printable
 from morpho.errors import InputError, MorphoError, OutputExistsError
-from morpho.fields.defaults import default_model, default_parameters, default_steps, model_for, parameters_within
+from morpho.fields.defaults import (
+    SIZED_BITS,
+    default_model,
+    default_parameters,
+    default_steps,
+    model_for,
+    parameters_within,
+)
 from morpho.fields.field import Field
 from morpho.fields.files import save
 from morpho.fields.model import Model
@@ -149,12 +156,11 @@ class Fitter:
 
     def _fit(self, opened: Opened, name: str, target: Path) -> Outcome:
         signal = opened.signal
-        bits = self._budget.bits or (7 if self._budget.size or self._budget.bpp else 16)
-        model = model_for(self._model, signal, parameters_for(signal, self._budget, bits, self._training.psnr))
+        model = model_for(self._model, signal, parameters_for(signal, self._budget, self._training.psnr))
         count = model.parameters(signal.dimensions, signal.channels)
-        recipe = self._recipe(model, count, bits)
+        recipe = self._recipe(model, count, allowed_bytes(signal, self._budget))
         field = self._fitted(opened.target(), recipe, target)
-        save(target, field, bits, overwrite=self._overwrite)
+        save(target, field, None if field.scales else recipe.bits, overwrite=self._overwrite)
         _remove_run(target)
         size = target.stat().st_size
         self._check_size(signal, target, size)
@@ -198,8 +204,8 @@ class Fitter:
         field.card = replace(field.card, name=target.stem)
         return field
 
-    def _recipe(self, model: Model, count: int, bits: int) -> Recipe:
-        asked = self._training
+    def _recipe(self, model: Model, count: int, most: int | None) -> Recipe:
+        asked, bits = self._training, self._budget.bits or (16 if most is None else SIZED_BITS)
         steps = asked.steps or (_PATIENCE if asked.psnr or asked.seconds else default_steps(count))
         given: dict[str, Any] = {
             "batch": asked.batch,
@@ -210,7 +216,9 @@ class Fitter:
             "learning_rate": asked.rate,
         }
         chosen = {name: value for name, value in given.items() if value is not None}
-        return Recipe(model=model, steps=steps, seed=asked.seed, bits=bits, **chosen)
+        return Recipe(
+            model=model, steps=steps, seed=asked.seed, bits=bits, size=0 if bits > 12 else most or 0, **chosen
+        )
 
     def _check_size(self, signal: Signal, target: Path, size: int) -> None:
         most = allowed_bytes(signal, self._budget)
@@ -232,7 +240,7 @@ def allowed_bytes(signal: Signal, budget: Budget) -> int | None:
     return budget.size if budget.bpp is None else int(min(budget.bpp * signal.samples / 8, _MOST_BYTES))
 
 
-def parameters_for(signal: Signal, budget: Budget, bits: int, psnr: float | None = None) -> int:
+def parameters_for(signal: Signal, budget: Budget, psnr: float | None = None) -> int:
     """Return how many weights a field gets.
 
     Raises:
@@ -240,7 +248,7 @@ def parameters_for(signal: Signal, budget: Budget, bits: int, psnr: float | None
     """
     most = allowed_bytes(signal, budget)
     if most is not None:
-        return parameters_within(most, bits)
+        return parameters_within(most, budget.bits)
     return budget.parameters or default_parameters(signal, psnr)
 
 

@@ -7,7 +7,7 @@ from morpho.fields.model import Model
 from morpho.fields.registry import for_signal, matched
 from morpho.fields.signal import Signal
 
-__all__ = ["default_model", "default_parameters", "default_steps", "model_for", "parameters_within"]
+__all__ = ["SIZED_BITS", "default_model", "default_parameters", "default_steps", "model_for", "parameters_within"]
 
 #: A picture has about this many values per weight, as a photo of 768 x 512 has with the published model.
 _VALUES_PER_WEIGHT = 6
@@ -19,8 +19,12 @@ _SMOOTH = 256
 #: Weights times steps: a minute or two on two cores, at the default batch.
 _WORK = 2.5e8
 _LEAST_STEPS, _MOST_STEPS = 1_000, 5_000
+#: The bits of weights whose steps follow a size, and are then seldom as fine as these allow.
+SIZED_BITS = 8
 #: Bytes of a file beside its weights; floats have names, offsets and the recipe of the training beside them.
-_BESIDE, _BESIDE_FLOATS = 1250, 2700
+_BESIDE, _BESIDE_FLOATS = 700, 2700
+#: What small tensors take more, whose weights have more bits; and bits per weight where step sizes follow a size.
+_MORE, _EACH = 550, 5.5
 
 
 def default_model() -> str:
@@ -46,19 +50,26 @@ def default_parameters(signal: Signal, psnr: float | None = None) -> int:
     return int(min(max(signal.samples * signal.channels / each, _FEWEST), most))
 
 
-def parameters_within(size: int, bits: int) -> int:
-    """Return how many weights fit into a file of ``size`` bytes at so many bits each.
+def parameters_within(size: int, bits: int | None = None) -> int:
+    """Return how many weights fit into a file of ``size`` bytes.
+
+    Args:
+        size: of the file.
+        bits: per weight, of which the code seldom takes all; by default as many weights as are best, if their step
+            sizes are chosen for the size (`morpho.fields.Recipe.size`).
 
     Raises:
         InputError: so few bytes hold no field.
 
-    >>> parameters_within(50_000, 8)
-    47750
+    >>> parameters_within(50_000, 8), parameters_within(50_000)
+    (47750, 71709)
     """
-    left = size - _BESIDE_FLOATS if bits > 12 else int(0.98 * size) - _BESIDE  # small tensors have more bits
+    left = size - _BESIDE
+    if bits is not None:
+        left = size - _BESIDE_FLOATS if bits > 12 else int(0.98 * size) - _BESIDE - _MORE
     if left < 100:
-        raise InputError(f"{size} bytes are too few for a field of {bits} bits per weight: allow {size - left + 500}")
-    return left * 8 // bits
+        raise InputError(f"{size} bytes are too few for a field: allow {size - left + 500}")
+    return int(left * 8 / (bits or _EACH))
 
 
 def default_steps(parameters: int) -> int:

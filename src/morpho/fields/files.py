@@ -33,13 +33,16 @@ from morpho.fields.quantise import dequantise, integers, is_scale, small_ones
 from morpho.fields.registry import from_json
 from morpho.fields.signal import Signal
 
-__all__ = ["FORMAT", "KIND", "load", "save"]
+__all__ = ["FORMAT", "KIND", "code", "load", "overhead", "save"]
 
 #: The kind on the card of every field, and the version of what this module reads and writes.
 KIND, FORMAT = "field", 1
 _CODED, _CHECK = "coded", "crc32"
 #: What the card's recipe holds beside how the field was trained.
 _OWN = ("format", "model", "signal", _CHECK)
+
+#: What else there is in the header: the card, with numbers of many digits, and the padding.
+_REST = 540
 
 Tensors = dict[str, NDArray[np.float32]]
 
@@ -84,7 +87,9 @@ def save(
     if bits == 16:
         tensors = {name: _half(name, value) for name, value in tensors.items()}
     elif bits != 32:
-        tensors = {_CODED: _coded(field if bits is None else field.quantised(bits))}
+        whole = field if bits is None else field.quantised(bits)
+        assert whole.scales is not None
+        tensors = {_CODED: np.frombuffer(code(whole.tensors, whole.scales), np.uint8)}
     provenance = _CODED not in tensors if provenance is None else provenance
     recipe = field.card.recipe if provenance else {}
     recipe = {**recipe, "format": FORMAT, "model": field.model.to_json(), "signal": field.signal.to_json()}
@@ -110,6 +115,38 @@ def load(path: Path | str) -> Field:
         raise ArtifactError(f"{path} is not used: {error}") from error
 
 
+def code(tensors: Mapping[str, NDArray[np.float32]], scales: Mapping[str, float]) -> bytes:
+    """Return what a file holds of weights that are integers times their tensors' step sizes.
+
+    Args:
+        tensors: in the order of the model's shapes.
+        scales: the step size of each.
+
+    Raises:
+        InputError: a weight is no multiple of its tensor's step size.
+    """
+    levels = []
+    for name, value in tensors.items():
+        whole = integers(value, scales[name])
+        if whole is None:
+            raise InputError(f"the tensor {name} has weights that are no multiples of its step size")
+        levels.append(whole)
+    upper = np.array([scales[name] for name in tensors], "<f4").view("<u2")[1::2]
+    sets = [int(small) for small in small_ones({name: value.shape for name, value in tensors.items()}).values()]
+    return upper.tobytes() + entropy.encode(levels, sets)
+
+
+def overhead(signal: Signal, model: Model) -> int:
+    """Return how many bytes a file takes beside its weights at most, with a name of 60 letters.
+
+    >>> from morpho.fields.plus import SconePlus
+    >>> overhead(Signal(kind="image", shape=(512, 768), channels=3, colour="rgb"), SconePlus())
+    744
+    """
+    text = json.dumps([signal.to_json(), model.to_json()], separators=(",", ":"))
+    return _REST + len(json.dumps(text))
+
+
 def checksum(recipe: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> int:
     """Return the CRC-32 of what a card's recipe says of the field, as JSON, and of the tensors' names and bytes."""
     own = {name: recipe.get(name) for name in ("format", "model", "signal")}
@@ -126,15 +163,6 @@ def _half(name: str, value: NDArray[np.float32]) -> NDArray[np.float16]:
     if not np.isfinite(half).all():
         raise InputError(f"the tensor {name} has weights above 65504, which 16 bits cannot hold: take 32 bits or 12")
     return half
-
-
-def _coded(field: Field) -> NDArray[np.uint8]:
-    assert field.scales is not None
-    levels = [integers(value, field.scales[name]) for name, value in field.tensors.items()]
-    scales = np.array([field.scales[name] for name in field.tensors], "<f4").view("<u2")[1::2]
-    sets = [int(small) for small in small_ones(field.shapes).values()]
-    content = scales.tobytes() + entropy.encode([each for each in levels if each is not None], sets)
-    return np.frombuffer(content, np.uint8)
 
 
 def _check(card: Card, tensors: Mapping[str, NDArray[Any]]) -> None:

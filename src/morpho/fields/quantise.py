@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from morpho.errors import InputError
 
-__all__ = ["BITS", "best_scale", "dequantise", "integers", "is_scale", "quantise", "widths"]
+__all__ = ["BITS", "best_scale", "dequantise", "integers", "is_scale", "quantise", "small_ones", "step_size", "widths"]
 
 #: The widths to which weights can be quantised.
 BITS = range(2, 13)
@@ -70,12 +70,12 @@ def best_scale(weights: Weights, bits: int) -> float:
         return 1.0
     if not math.isfinite(largest):
         raise InputError("weights that are no numbers cannot be rounded: fit again with a lower learning rate")
-    coarse = {_rounded(largest / top * 2 ** (-k / 8)) for k in range(-1, 8 * bits + 24)}
+    coarse = {step_size(largest / top * 2 ** (-k / 8)) for k in range(-1, 8 * bits + 24)}
     scales, best = sorted(coarse), 0
     errors = [_error(flat, scale, top) for scale in scales]
     best = int(np.argmin(errors))
     low, high = scales[max(best - 1, 0)], scales[min(best + 1, len(scales) - 1)]
-    fine = {_rounded(low + (high - low) * k / 32) for k in range(33)}
+    fine = {step_size(low + (high - low) * k / 32) for k in range(33)}
     return min(sorted(fine), key=lambda scale: _error(flat, scale, top))
 
 
@@ -129,11 +129,15 @@ def is_scale(scale: float) -> bool:
     >>> is_scale(0.25), is_scale(0.1), is_scale(0.0)
     (True, False, False)
     """
-    return 2**-60 <= scale <= 2**60 and _rounded(scale) == scale
+    return 2**-60 <= scale <= 2**60 and step_size(scale) == scale
 
 
-def _rounded(scale: float) -> float:
-    """The nearest bfloat16 of at least 2^-60 and at most 2^60."""
+def step_size(scale: float) -> float:
+    """Return the nearest step size: a bfloat16 from 2^-60 to 2^60.
+
+    >>> step_size(0.1)
+    0.10009765625
+    """
     fraction, exponent = math.frexp(min(max(scale, 2**-60), 2**60))
     return math.ldexp(round(fraction * 256), exponent - 8)
 

@@ -41,8 +41,10 @@ class Recipe:
         psnr: end when the signal's PSNR in dB reaches this; 0 for no such goal.
         seconds: end after so much time of training, measurements aside; 0 for any. The rate then follows time.
         bits: per weight in the file: 32, 16, or 2 to 12 with rounding that the last part of the fit makes up for.
+        size: bytes of the file at most, where weights are of 2 to 12 bits: their steps then grow until they keep within
+            it; 0 for any number.
         finetune: that part; None for 0.05 of 8 bits and more, and twice as much for each bit less, 0.2 at most: coarse
-            weights need time to make up for each other, and fine ones lose by it.
+            weights need time to make up for each other, and fine ones lose by it. With ``size`` at least 0.1.
         seed: of the initial weights and of the draws.
 
     Raises:
@@ -64,6 +66,7 @@ class Recipe:
     psnr: float = 0.0
     seconds: float = 0.0
     bits: int = 32
+    size: int = 0
     finetune: float | None = None
     seed: int = 0
 
@@ -82,6 +85,8 @@ class Recipe:
             raise InputError("psnr must be in 0..100 dB, and seconds not negative")
         if self.bits not in (16, 32) and not 2 <= self.bits <= 12:
             raise InputError(f"{self.bits} bits per weight are not possible: use 2 to 12, 16 or 32")
+        if self.size < 0 or (self.size and self.bits > 12):
+            raise InputError("size must not be negative, and goes with 2 to 12 bits per weight alone")
 
     @classmethod
     def published(cls, model: Model, *, kind: str = "image", **changes: Any) -> Self:
@@ -106,10 +111,12 @@ class Recipe:
     def settling(self) -> float:
         """The part of the fit in which weights are rounded: ``finetune``, or what suits the bits.
 
-        >>> [Recipe(bits=bits).settling for bits in (16, 8, 7, 6, 4)]
-        [0.05, 0.05, 0.1, 0.2, 0.2]
+        >>> [Recipe(bits=bits).settling for bits in (16, 8, 7, 6, 4)], Recipe(bits=8, size=9000).settling
+        ([0.05, 0.05, 0.1, 0.2, 0.2], 0.1)
         """
-        return 0.05 * 2 ** min(max(8 - self.bits, 0), 2) if self.finetune is None else self.finetune
+        if self.finetune is not None:
+            return self.finetune
+        return 0.05 * 2.0 ** min(max(8 - self.bits, int(self.size > 0)), 2)
 
     def rate(self, signal: Signal) -> float:
         """Return the learning rate: the recipe's, or else what suits the model for the signal."""

@@ -10,9 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from morpho.fields.quantise import best_scale, dequantise, quantise, widths
+from morpho.fields.files import code
+from morpho.fields.quantise import best_scale, dequantise, quantise, step_size, widths
 
 __all__ = ["Rounding"]
+
+#: The part of the size that is aimed at first, since weights still change while they settle.
+_ROOM = 0.985
 
 
 class Rounding:
@@ -29,6 +33,8 @@ class Rounding:
         shapes: of the tensors.
         bits: 2 to 12; or 16, which are half-precision numbers.
         seed: of the order in which weights settle.
+        size: bytes that the weights may take in the file, 0 for any number: step sizes are then enlarged together, by
+            one factor, until they keep within it.
 
     >>> rounding = Rounding({"w": (3,)}, 2)
     >>> rounding.follow({"w": torch.tensor([-0.5, 0.1, 0.5])})
@@ -36,8 +42,8 @@ class Rounding:
     [-0.5, 0.0, 0.5]
     """
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]], bits: int, seed: int = 0) -> None:
-        self.bits, self.seed = bits, seed
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]], bits: int, seed: int = 0, size: int = 0) -> None:
+        self.bits, self.seed, self.size = bits, seed, size
         self.shapes = dict(shapes)
         self.widths = widths(shapes, bits) if bits < 16 else {}
         self.scales: dict[str, float] = {}
@@ -46,9 +52,10 @@ class Rounding:
         self._orders: dict[str, Tensor] = {}
 
     def follow(self, tensors: Mapping[str, Tensor]) -> None:
-        """Choose the step sizes anew, where the squared error of the weights is least."""
-        for name, bits in self.widths.items():
-            self.scales[name] = best_scale(tensors[name].detach().cpu().numpy(), bits)
+        """Choose the step sizes anew: where the squared error of the weights is least, or as the size has it."""
+        arrays = {name: tensors[name].detach().cpu().numpy() for name in self.widths}
+        self.scales = {name: best_scale(array, self.widths[name]) for name, array in arrays.items()}
+        self._keep_within(arrays, _ROOM * self.size)
 
     def settle(self, tensors: Mapping[str, Tensor], share: float) -> None:
         """Let this share of each tensor be rounded for good, as its weights are now; those that are already stay so.
@@ -81,12 +88,27 @@ class Rounding:
         }
 
     def exact(self, tensors: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-        """Return the weights as they will be in the file, to the last bit."""
+        """Return the weights as they will be in the file, to the last bit.
+
+        Where they take more than the size in spite of all, the step sizes grow once more.
+        """
         if self.settled:
             plain = self.partly({name: torch.from_numpy(array) for name, array in tensors.items()})
             tensors = {name: tensor.numpy() for name, tensor in plain.items()}
         if self.bits == 16:
             return {name: array.astype(np.float16).astype(np.float32) for name, array in tensors.items()}
+        self._keep_within(tensors, self.size)
+        return self._whole(tensors)
+
+    def _keep_within(self, tensors: Mapping[str, NDArray[np.float32]], size: float) -> None:
+        """Enlarge the step sizes until the weights take no more than so many bytes, if that is asked for."""
+        count = sum(array.size for array in tensors.values())
+        start, factor = dict(self.scales), 1.0
+        while size and (excess := len(code(self._whole(tensors), self.scales)) - size) > 0:
+            factor *= max(1.01, 2 ** (8 * excess / count))  # twice the step takes a bit less for each weight
+            self.scales = {name: step_size(factor * scale) for name, scale in start.items()}
+
+    def _whole(self, tensors: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
         return {
             name: dequantise(*quantise(array, self.widths[name], self.scales[name])) for name, array in tensors.items()
         }

@@ -18,11 +18,14 @@ from morpho.console import note
 from morpho.errors import InputError
 from morpho.fields.differentiable import TORCH
 from morpho.fields.field import Field
+from morpho.fields.files import overhead
+from morpho.fields.model import Shapes
 from morpho.fields.module import FieldModule
 from morpho.fields.pace import Pace
 from morpho.fields.recipe import Recipe as Recipe
 from morpho.fields.rounding import Rounding
 from morpho.fields.sampling import Sampler, generator
+from morpho.fields.signal import Signal
 from morpho.fields.targets import BLOCK, Function, Target
 from morpho.machine import current_commit
 from morpho.training import Processes, Rules, Run, choose_device
@@ -117,7 +120,7 @@ class _Fit:
         self.sampler = Sampler(recipe.sampler, target.count, samples, seed=recipe.seed, device=device)
         self.pace = _pace(recipe)
         shapes = model.shapes(signal.dimensions, signal.channels)
-        self.rounding = Rounding(shapes, recipe.bits, recipe.seed) if recipe.bits < 32 else None
+        self.rounding = _rounding(signal, shapes, recipe)
         self.errors: list[Tensor] = []
         self.ended, self.margin = False, 0.0
         self.highest, self.fall = -math.inf, 0.0
@@ -312,6 +315,22 @@ def _pace(recipe: Recipe) -> Pace:
         warmup=recipe.warmup,
         final_rate=recipe.final_rate,
     )
+
+
+def _rounding(signal: Signal, shapes: Shapes, recipe: Recipe) -> Rounding | None:
+    """The rounding of the weights, where there is any.
+
+    Raises:
+        InputError: the size that is asked for leaves less than a bit for each weight.
+    """
+    if recipe.bits == 32:
+        return None
+    if not recipe.size:
+        return Rounding(shapes, recipe.bits, recipe.seed)
+    count, beside = sum(math.prod(shape) for shape in shapes.values()), overhead(signal, recipe.model)
+    if 8 * (recipe.size - beside) < count:
+        raise InputError(f"{count} weights do not go into {recipe.size} bytes: allow {beside + count // 2}")
+    return Rounding(shapes, recipe.bits, recipe.seed, recipe.size - beside)
 
 
 def _card(recipe: Recipe, numbers: dict[str, float]) -> Card:
