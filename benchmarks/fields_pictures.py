@@ -148,9 +148,9 @@ def rate() -> list[Record]:
             title="Fields as files: bits per pixel and PSNR in dB",
             command="python -m benchmarks.fields rate",
             protocol=f"Kodak at full size; scone+ as `morpho fit --bpp {_BPP} --steps {_LONG}` has it, 8,192 pixels "
-            "per step; all bytes of the file; PSNR of the picture that its reader renders, in whole numbers. JPEG (Pillow, "
-            "4:2:0, optimised) between its two nearest qualities. COIN: the published means over all 24 pictures of "
-            "Kodak's, between its two nearest points, after 50,000 steps of all pixels.",
+            "per step; all bytes of the file; PSNR of the picture that its reader renders, in whole numbers. JPEG "
+            "(Pillow, 4:2:0, optimised) between its two nearest qualities. COIN: the published means over all 24 "
+            "pictures of Kodak's, between its two nearest points, after 50,000 steps of all pixels.",
             columns=["picture", "parameters", "steps", "bits per pixel", "field", "JPEG", "COIN, mean of 24"],
             rows=rows,
             n=len(_ALL),
