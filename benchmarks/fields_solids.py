@@ -101,7 +101,7 @@ def _mesh(path: Any) -> tuple[NDArray[np.bool_], Target]:
 
 def _inside(shape: Shape) -> NDArray[np.bool_]:
     """Which points of the grid are inside, from winding numbers near the surface."""
-    grid = evaluate(lambda points: 0.5 - shape.winding(points), _RESOLUTION, coarse=2)
+    grid = evaluate(lambda points: 0.5 - shape.winding(points), (_RESOLUTION,) * 3, coarse=2)
     return grid < 0
 
 

@@ -37,7 +37,7 @@ def volume(vertices: NDArray[Any], faces: NDArray[Any]) -> float:
 
 @pytest.mark.parametrize("size", [32, 65])
 def test_vertices_lie_on_the_ball(size: int) -> None:
-    vertices, faces = surface.mesh_of(surface.evaluate(ball, size))
+    vertices, faces = surface.mesh_of(surface.evaluate(ball, (size,) * 3))
     radii = np.linalg.norm(vertices - CENTRE, axis=1)
     assert np.abs(radii - 0.6).max() < 0.3 * (2 / size) ** 2 / 0.6  # the error of linear interpolation: h^2 / (8 r)
     assert np.abs((vertices.max(0) + vertices.min(0)) / 2 - CENTRE).max() < (2 / size) ** 2
@@ -45,14 +45,14 @@ def test_vertices_lie_on_the_ball(size: int) -> None:
 
 
 def test_occupancies_face_outwards_too() -> None:
-    grid = -surface.evaluate(ball, 32)
+    grid = -surface.evaluate(ball, (32,) * 3)
     vertices, faces = surface.mesh_of(grid, outward="down")
     assert volume(vertices, faces) > 0.8
 
 
 def test_units_of_the_mesh() -> None:
     signal = Signal(kind="sdf", shape=(9, 9, 9), channels=1, origin=(10.0, 20.0, 30.0), extent=(4.0, 4.0, 4.0))
-    vertices, _ = surface.mesh_of(surface.evaluate(ball, 48), signal)
+    vertices, _ = surface.mesh_of(surface.evaluate(ball, (48,) * 3), signal)
     radii = np.linalg.norm(vertices - (np.array([12.0, 22.0, 32.0]) + 2 * CENTRE), axis=1)
     assert np.abs(radii - 1.2).max() < 2e-3
 
@@ -69,8 +69,8 @@ def test_sparse_evaluation_has_the_same_surface_and_looks_at_less(
         seen.extend(map(tuple, points.tolist()))
         return function(points)
 
-    sparse = surface.evaluate(counting, size)
-    exact = surface.evaluate(function, size, exact=True)
+    sparse = surface.evaluate(counting, (size,) * 3)
+    exact = surface.evaluate(function, (size,) * 3, exact=True)
     assert len(set(seen)) == len(seen) < 0.4 * size**3  # and at no point twice
     np.testing.assert_array_equal(sparse > 0, exact > 0)
     for ours, theirs in zip(surface.mesh_of(sparse), surface.mesh_of(exact), strict=True):
@@ -83,7 +83,7 @@ def test_a_thin_arm_is_followed_from_where_it_was_found() -> None:
         joined: NDArray[Any] = np.minimum(ball(points), rod)
         return joined
 
-    sparse, exact = surface.evaluate(arm, 128), surface.evaluate(arm, 128, exact=True)
+    sparse, exact = surface.evaluate(arm, (128,) * 3), surface.evaluate(arm, (128,) * 3, exact=True)
     np.testing.assert_array_equal(sparse > 0, exact > 0)
 
 
@@ -91,7 +91,7 @@ def test_what_has_no_surface_is_refused() -> None:
     with pytest.raises(InputError, match="no surface"):
         surface.mesh_of(np.ones((4, 4, 4)))
     with pytest.raises(InputError, match="2 to 1024"):
-        surface.evaluate(ball, 5000)
+        surface.evaluate(ball, (5000,) * 3)
     with pytest.raises(InputError, match="without points"):
         surface.chamfer(np.zeros((0, 3)), np.zeros((1, 3)))
 
@@ -105,7 +105,7 @@ def test_chamfer_of_two_spheres_is_their_gap_twice() -> None:
 @pytest.mark.parametrize("suffix", surface.SUFFIXES)
 def test_files_hold_the_mesh(tmp_path: Path, suffix: str) -> None:
     trimesh = pytest.importorskip("trimesh")
-    vertices, faces = surface.mesh_of(surface.evaluate(ball, 24))
+    vertices, faces = surface.mesh_of(surface.evaluate(ball, (24,) * 3))
     path = tmp_path / f"ball{suffix}"
     surface.write_mesh(path, 100 * vertices, faces)
     mesh = trimesh.load(path)
@@ -120,7 +120,7 @@ def test_files_hold_the_mesh(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize("suffix", [".ply", ".obj"])
 def test_a_mesh_in_geographic_units_keeps_its_details(tmp_path: Path, suffix: str) -> None:
     trimesh = pytest.importorskip("trimesh")
-    vertices, faces = surface.mesh_of(surface.evaluate(ball, 24))
+    vertices, faces = surface.mesh_of(surface.evaluate(ball, (24,) * 3))
     far = vertices + np.array([691_000.0, 5_334_000.0, 500.0])
     surface.write_mesh(tmp_path / f"far{suffix}", far, faces)
     again = trimesh.load(tmp_path / f"far{suffix}", process=False)
@@ -131,7 +131,7 @@ def test_a_mesh_in_geographic_units_keeps_its_details(tmp_path: Path, suffix: st
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_stl_is_refused_where_it_would_ruin_a_mesh(tmp_path: Path, axis: int, sign: int) -> None:
     """A ball in a cube of the side 2: at 500, float32 moves its vertices by 0.00003; at 5,000,000, by 0.25."""
-    vertices, faces = surface.mesh_of(surface.evaluate(ball, 24))
+    vertices, faces = surface.mesh_of(surface.evaluate(ball, (24,) * 3))
     near, far = np.zeros((2, 3))
     near[axis], far[axis] = sign * 500, sign * 5e6
     path = tmp_path / "a.stl"
@@ -170,12 +170,12 @@ def test_a_bent_rod_between_coarse_points_is_followed_out_of_a_wall(axis: int, s
         inside = (u < -0.56) | rod
         return np.where(inside, 4.0, 6.0)
 
-    sparse, exact = (surface.evaluate(walled, 64, level=5.0, exact=exact) for exact in (False, True))
+    sparse, exact = (surface.evaluate(walled, (64,) * 3, level=5.0, exact=exact) for exact in (False, True))
     np.testing.assert_array_equal(sparse > 5, exact > 5)
 
 
 def test_normals_of_stl_point_outwards(tmp_path: Path) -> None:
-    vertices, faces = surface.mesh_of(surface.evaluate(ball, 24))
+    vertices, faces = surface.mesh_of(surface.evaluate(ball, (24,) * 3))
     surface.write_mesh(tmp_path / "a.stl", vertices, faces)
     row = np.dtype([("vectors", "<f4", (4, 3)), ("unused", "<u2")])
     vectors = np.frombuffer((tmp_path / "a.stl").read_bytes()[84:], row)["vectors"]

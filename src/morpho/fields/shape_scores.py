@@ -85,7 +85,7 @@ def field_mesh(
 
     Args:
         field: of the kind ``sdf`` or ``occupancy``.
-        resolution: points along the sides of the grid over [-1, 1]^3.
+        resolution: points along the longest side; the others have as many for their length.
         exact: evaluate every point; by default only those near the surface, which may miss parts that lie wholly
             between the points of a grid four times coarser.
         threads: how many share the points.
@@ -95,7 +95,8 @@ def field_mesh(
         MissingExtraError: scikit-image is not installed.
     """
     level, outward = _level(field)
-    values = evaluate(lambda points: field(points, threads=threads), resolution, level=level, exact=exact)
+    sides = field.signal.sides(resolution)
+    values = evaluate(lambda points: field(points, threads=threads), sides, level=level, exact=exact)
     return mesh_of(values, field.signal, level=level, outward=outward)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,10 @@ SUFFIXES = (".ply", ".obj", ".stl")
 #: Points ``(N, 3)`` in [-1, 1]^3 to values ``(N,)`` or ``(N, 1)``.
 Function = Callable[[NDArray[np.float32]], NDArray[Any]]
 
+#: Coordinates along each axis, and the points of the coarse grid there.
+_Axes = Sequence[NDArray[np.float32]]
+_Knots = Sequence[NDArray[np.int64]]
+
 #: Points evaluated at a time, and the largest grid: 1024^3 float32 values take 4 GiB.
 _BLOCK, _LARGEST = 2**18, 1024
 #: Parts of a mesh's size by which float32 may move vertices: beyond the first .ply takes doubles, beyond the second,
@@ -32,9 +36,9 @@ _STEP = 2.0**-24
 
 
 def evaluate(
-    function: Function, resolution: int, *, level: float = 0.0, exact: bool = False, coarse: int = 4
+    function: Function, sides: tuple[int, ...], *, level: float = 0.0, exact: bool = False, coarse: int = 4
 ) -> NDArray[np.float32]:
-    """Evaluate a function on ``resolution**3`` points from -1 to 1, ends included, finely only near a level.
+    """Evaluate a function on a grid of points from -1 to 1, ends included, finely only near a level.
 
     A coarse grid comes first. A cell of it is evaluated at all points where the values at its corners, and how fast
     they change there, let it be that the level lies in it; then the cells beside it until the level leaves through
@@ -44,28 +48,29 @@ def evaluate(
 
     Args:
         function: points to values.
-        resolution: points per axis, 2 to 1024.
+        sides: points along each axis, 2 to 1024.
         level: the value at the surface.
         exact: whether to evaluate every point.
         coarse: the spacing of the coarse grid, in points.
 
     Raises:
-        InputError: the resolution or the spacing is out of range.
+        InputError: a side or the spacing is out of range.
     """
-    if not 2 <= resolution <= _LARGEST or coarse < 1:
-        raise InputError(f"a grid of {resolution} points per axis cannot be evaluated: give 2 to {_LARGEST}")
-    axis = np.linspace(-1, 1, resolution, dtype=np.float64).astype(np.float32)
-    if exact or coarse == 1 or resolution <= 4 * coarse:
-        return _at(function, axis, range(resolution**3)).reshape((resolution,) * 3)
-    knots = np.unique(np.append(np.arange(0, resolution, coarse), resolution - 1))
-    index = _flat(np.stack(np.meshgrid(knots, knots, knots, indexing="ij"), -1).reshape(-1, 3), resolution)
-    corners = _at(function, axis, index).reshape((len(knots),) * 3)
-    grid = _interpolated(corners, knots, resolution)
-    done, known = np.zeros((len(knots) - 1,) * 3, bool), np.zeros(grid.size, bool)
+    if not 2 <= min(sides) <= max(sides) <= _LARGEST or coarse < 1:
+        size = " x ".join(str(side) for side in sides)
+        raise InputError(f"a grid of {size} points cannot be evaluated: give 2 to {_LARGEST} along each axis")
+    axes = [np.linspace(-1, 1, side, dtype=np.float64).astype(np.float32) for side in sides]
+    if exact or coarse == 1 or max(sides) <= 4 * coarse:
+        return _at(function, axes, range(math.prod(sides))).reshape(sides)
+    knots = [np.unique(np.append(np.arange(0, side, coarse), side - 1)) for side in sides]
+    index = _flat(np.stack(np.meshgrid(*knots, indexing="ij"), -1).reshape(-1, 3), sides)
+    corners = _at(function, axes, index).reshape([len(each) for each in knots])
+    grid = _interpolated(corners, knots)
+    done, known = np.zeros([len(each) - 1 for each in knots], bool), np.zeros(grid.size, bool)
     known[index] = True
     wanted = _suspected(corners - np.float32(level))
     while (cells := np.argwhere(wanted & ~done)).size:
-        _refine(function, axis, grid, known, knots, cells)
+        _refine(function, axes, grid, known, knots, cells)
         done |= wanted
         wanted = _neighbours(grid > level, knots, cells, done.shape)
     return grid
@@ -185,28 +190,28 @@ def write_mesh(path: Path | str, vertices: NDArray[Any], faces: NDArray[Any], *,
         file.write(content)
 
 
-def _flat(index: NDArray[Any], resolution: int) -> NDArray[np.int64]:
-    return np.asarray((index[:, 0] * resolution + index[:, 1]) * resolution + index[:, 2], np.int64)
+def _flat(index: NDArray[Any], sides: tuple[int, ...]) -> NDArray[np.int64]:
+    return np.asarray((index[:, 0] * sides[1] + index[:, 1]) * sides[2] + index[:, 2], np.int64)
 
 
-def _at(function: Function, axis: NDArray[np.float32], index: NDArray[Any] | range) -> NDArray[np.float32]:
+def _at(function: Function, axes: _Axes, index: NDArray[Any] | range) -> NDArray[np.float32]:
     """Evaluate the function at flat indices of the grid, block by block."""
     values = np.empty(len(index), np.float32)
-    size = len(axis)
+    (x, y, z), sides = axes, [len(axis) for axis in axes]
     for start in range(0, len(index), _BLOCK):
-        rows, rest = np.divmod(index[start : start + _BLOCK], size * size)
-        points = np.stack([axis[rows], axis[rest // size], axis[rest % size]], 1)
+        rows, rest = np.divmod(index[start : start + _BLOCK], sides[1] * sides[2])
+        points = np.stack([x[rows], y[rest // sides[2]], z[rest % sides[2]]], 1)
         values[start : start + len(points)] = np.asarray(function(points)).reshape(len(points))
     return values
 
 
-def _interpolated(corners: NDArray[np.float32], knots: NDArray[Any], resolution: int) -> NDArray[np.float32]:
+def _interpolated(corners: NDArray[np.float32], knots: _Knots) -> NDArray[np.float32]:
     """Interpolate linearly along one axis after the other."""
     grid = corners
-    for axis in range(3):
-        place = np.arange(resolution)
-        first = np.clip(np.searchsorted(knots, place, side="right") - 1, 0, len(knots) - 2)
-        part = ((place - knots[first]) / (knots[first + 1] - knots[first])).astype(np.float32)
+    for axis, own in enumerate(knots):
+        place = np.arange(own[-1] + 1)
+        first = np.clip(np.searchsorted(own, place, side="right") - 1, 0, len(own) - 2)
+        part = ((place - own[first]) / (own[first + 1] - own[first])).astype(np.float32)
         part = part.reshape([-1 if k == axis else 1 for k in range(3)])
         low = np.take(grid, first, axis=axis)
         grid = low + part * (np.take(grid, first + 1, axis=axis) - low)
@@ -243,33 +248,42 @@ def _pairs() -> list[tuple[tuple[slice, ...], tuple[slice, ...]]]:
 
 def _refine(
     function: Function,
-    axis: NDArray[np.float32],
+    axes: _Axes,
     grid: NDArray[np.float32],
     known: NDArray[np.bool_],
-    knots: NDArray[Any],
+    knots: _Knots,
     cells: NDArray[np.int64],
 ) -> None:
     """Evaluate the function at all points of the cells, sides included, that are not known yet."""
-    size = len(axis)
-    step = int(np.diff(knots).max()) + 1
+    step = _widest(knots) + 1
     offsets = np.stack(np.meshgrid(*[np.arange(step)] * 3, indexing="ij"), -1).reshape(1, -1, 3)
     at_once = max(1, _BLOCK // step**3)
     for start in range(0, len(cells), at_once):
         block = cells[start : start + at_once]
-        points = np.minimum(knots[block][:, None] + offsets, knots[block + 1][:, None]).reshape(-1, 3)
-        index = np.unique(_flat(points, size))
+        points = np.minimum(_corner(knots, block)[:, None] + offsets, _corner(knots, block + 1)[:, None]).reshape(-1, 3)
+        index = np.unique(_flat(points, grid.shape))
         index = index[~known[index]]
         known[index] = True
-        grid.reshape(-1)[index] = _at(function, axis, index)
+        grid.reshape(-1)[index] = _at(function, axes, index)
+
+
+def _widest(knots: _Knots) -> int:
+    """The longest side of a cell, in points."""
+    return max(int(np.diff(own).max()) for own in knots)
+
+
+def _corner(knots: _Knots, cells: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The lowest point of each cell ``(N, 3)``."""
+    return np.stack([own[cells[:, axis]] for axis, own in enumerate(knots)], 1)
 
 
 def _neighbours(
-    above: NDArray[np.bool_], knots: NDArray[Any], cells: NDArray[np.int64], shape: tuple[int, ...]
+    above: NDArray[np.bool_], knots: _Knots, cells: NDArray[np.int64], shape: tuple[int, ...]
 ) -> NDArray[np.bool_]:
     """Mark the cells beside the given ones through whose common side the level goes."""
     wanted = np.zeros(shape, bool)
-    spread = np.arange(int(np.diff(knots).max()) + 1)
-    places = np.minimum(knots[cells][:, :, None] + spread, knots[cells + 1][:, :, None])
+    spread = np.arange(_widest(knots) + 1)
+    places = np.minimum(_corner(knots, cells)[:, :, None] + spread, _corner(knots, cells + 1)[:, :, None])
     for axis, side in product(range(3), (0, 1)):
         beside = cells.copy()
         beside[:, axis] += 2 * side - 1
