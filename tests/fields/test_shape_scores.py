@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from morpho.errors import InputError
-from morpho.fields import meshes
+from morpho.fields import meshes, shape_scores
 from morpho.fields.field import Field
 from morpho.fields.meshes import mesh_target
 from morpho.fields.shape_scores import field_mesh, score_against
 from morpho.fields.shapes import Shape
 from morpho.fields.signal import Signal
+from morpho.fields.surface import mesh_of
 from tests.cli.fields import new_field
 
 trimesh = pytest.importorskip("trimesh")
@@ -74,6 +76,25 @@ def test_a_mesh_is_in_the_shape_s_own_units(kind: str, exact: bool) -> None:
     assert mesh.is_watertight
     assert mesh.volume == pytest.approx(4 / 3 * np.pi * (2 * RADIUS) ** 3, rel=0.01)  # positive: facing outwards
     np.testing.assert_allclose(mesh.center_mass, np.array([12, 22, 32]) + 0.2, atol=0.01)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_the_grid_of_an_oblong_shape_is_oblong(exact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the mesh is that of the values where they lie."""
+    grids = []
+
+    def seen(values: NDArray[Any], *rest: Any, **options: Any) -> Any:
+        grids.append(values.shape)
+        return mesh_of(values, *rest, **options)
+
+    monkeypatch.setattr(shape_scores, "mesh_of", seen)
+    long = ball("sdf")
+    long.signal = replace(long.signal, shape=(61, 31, 46), extent=(4.0, 2.0, 3.0))
+    vertices, faces = field_mesh(long, 121, exact=exact)
+    assert grids == [(121, 61, 91)]
+    mesh = trimesh.Trimesh(vertices, faces, process=False)
+    assert mesh.is_watertight
+    assert mesh.volume == pytest.approx(4 / 3 * np.pi * RADIUS**3 * (2 * 1 * 1.5), rel=0.01)
 
 
 def test_what_is_no_shape_is_refused() -> None:

@@ -41,7 +41,7 @@ class Budget:
         size: Bytes of the file at most, such as 50KB.
         bpp: Bits per pixel of the file at most (per voxel of a volume).
         bits: Per weight: 32 or 16 (floats), or 2 to 12, entropy-coded after a fine-tuning that knows of it. Default:
-            16, and with --size or --bpp as fine as these allow.
+            16; with --size or --bpp about 5.5 on the mean, fewer where errors cost less.
     """
 
     parameters: Count = None

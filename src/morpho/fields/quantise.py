@@ -14,7 +14,18 @@ from numpy.typing import NDArray
 
 from morpho.errors import InputError
 
-__all__ = ["BITS", "best_scale", "dequantise", "integers", "is_scale", "quantise", "small_ones", "step_size", "widths"]
+__all__ = [
+    "BITS",
+    "best_scale",
+    "dequantise",
+    "diverged",
+    "integers",
+    "is_scale",
+    "quantise",
+    "small_ones",
+    "step_size",
+    "widths",
+]
 
 #: The widths to which weights can be quantised.
 BITS = range(2, 13)
@@ -69,7 +80,7 @@ def best_scale(weights: Weights, bits: int) -> float:
     if largest == 0:
         return 1.0
     if not math.isfinite(largest):
-        raise InputError("weights that are no numbers cannot be rounded: fit again with a lower learning rate")
+        raise diverged()
     coarse = {step_size(largest / top * 2 ** (-k / 8)) for k in range(-1, 8 * bits + 24)}
     scales, best = sorted(coarse), 0
     errors = [_error(flat, scale, top) for scale in scales]
@@ -121,6 +132,11 @@ def integers(weights: Weights, scale: float) -> NDArray[np.int32] | None:
         return None
     levels = quotients.astype(np.int32)
     return levels if np.array_equal(dequantise(levels, scale), weights) else None
+
+
+def diverged() -> InputError:
+    """Return what is raised where weights are no numbers."""
+    return InputError("weights that are no numbers cannot be rounded: fit again with a lower learning rate")
 
 
 def is_scale(scale: float) -> bool:

@@ -41,8 +41,8 @@ class Recipe:
         psnr: end when the signal's PSNR in dB reaches this; 0 for no such goal.
         seconds: end after so much time of training, measurements aside; 0 for any. The rate then follows time.
         bits: per weight in the file: 32, 16, or 2 to 12 with rounding that the last part of the fit makes up for.
-        size: bytes of the file at most, where weights are of 2 to 12 bits: their steps then grow until they keep within
-            it; 0 for any number.
+        size: bytes of the file at most, where weights are of 2 to 12 bits: their step sizes then follow this, and what
+            errors cost, instead of the bits; 0 for any number.
         finetune: that part; None for 0.05 of 8 bits and more, and twice as much for each bit less, 0.2 at most: coarse
             weights need time to make up for each other, and fine ones lose by it. With ``size`` at least 0.1.
         seed: of the initial weights and of the draws.

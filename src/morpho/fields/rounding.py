@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from morpho.fields.files import code
-from morpho.fields.quantise import best_scale, dequantise, quantise, step_size, widths
+from morpho.fields.quantise import best_scale, dequantise, diverged, quantise, step_size, widths
 
 __all__ = ["Rounding"]
 
 #: The part of the size that is aimed at first, since weights still change while they settle.
 _ROOM = 0.985
+#: No tensor counts for less than this part of what the most important one does.
+_LEAST_POWER = 1e-8
 
 
 class Rounding:
@@ -33,8 +36,9 @@ class Rounding:
         shapes: of the tensors.
         bits: 2 to 12; or 16, which are half-precision numbers.
         seed: of the order in which weights settle.
-        size: bytes that the weights may take in the file, 0 for any number: step sizes are then enlarged together, by
-            one factor, until they keep within it.
+        size: bytes that the weights may take in the file, 0 for any number. With one, the step sizes do not follow the
+            bits but the size: a tensor's is inverse to the root of what the error of a weight costs there, so that all
+            weights cost alike, and their common factor is the least with which the code keeps within the size.
 
     >>> rounding = Rounding({"w": (3,)}, 2)
     >>> rounding.follow({"w": torch.tensor([-0.5, 0.1, 0.5])})
@@ -45,19 +49,28 @@ class Rounding:
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], bits: int, seed: int = 0, size: int = 0) -> None:
         self.bits, self.seed, self.size = bits, seed, size
         self.shapes = dict(shapes)
-        self.widths = widths(shapes, bits) if bits < 16 else {}
+        self.widths = dict.fromkeys(shapes, 16) if size else widths(shapes, bits) if bits < 16 else {}
         self.scales: dict[str, float] = {}
         self.share = 0.0
         self.settled: dict[str, Tensor] = {}
         self._orders: dict[str, Tensor] = {}
 
-    def follow(self, tensors: Mapping[str, Tensor]) -> None:
-        """Choose the step sizes anew: where the squared error of the weights is least, or as the size has it."""
-        arrays = {name: tensors[name].detach().cpu().numpy() for name in self.widths}
-        self.scales = {name: best_scale(array, self.widths[name]) for name, array in arrays.items()}
-        self._keep_within(arrays, _ROOM * self.size)
+    def follow(self, tensors: Mapping[str, Tensor], power: Mapping[str, float] | None = None) -> None:
+        """Choose the step sizes anew: where the squared error of the weights is least, or as the size has it.
 
-    def settle(self, tensors: Mapping[str, Tensor], share: float) -> None:
+        Args:
+            tensors: the weights.
+            power: the mean square of each tensor's gradient over batches, which grows with what an error costs there;
+                by default all are alike. It counts only where there is a size.
+        """
+        arrays = {name: tensors[name].detach().cpu().numpy() for name in self.widths}
+        if self.size:
+            self.scales = _finest(arrays, power or dict.fromkeys(arrays, 1.0))
+            self._keep_within(arrays, _ROOM * self.size)
+        else:
+            self.scales = {name: best_scale(array, self.widths[name]) for name, array in arrays.items()}
+
+    def settle(self, tensors: Mapping[str, Tensor], share: float, power: Mapping[str, float] | None = None) -> None:
         """Let this share of each tensor be rounded for good, as its weights are now; those that are already stay so.
 
         The step sizes are chosen at the first call.
@@ -65,9 +78,10 @@ class Rounding:
         Args:
             tensors: the weights.
             share: 0 to 1; never less than before.
+            power: as `follow` has it.
         """
         if not self.settled:
-            self.follow(tensors)
+            self.follow(tensors, power)
         kept = self.partly(tensors)
         self.settled = {name: self._rounded(name, tensor.detach()) for name, tensor in kept.items()}
         self.share = share
@@ -133,3 +147,14 @@ class Rounding:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on with them."""
         self.scales, self.share, self.settled = dict(state["scales"]), state["share"], dict(state["settled"])
+
+
+def _finest(tensors: Mapping[str, NDArray[np.float32]], power: Mapping[str, float]) -> dict[str, float]:
+    """Return step sizes in the right proportion, of which at least one leaves no room for a finer one."""
+    floor = max(_LEAST_POWER * max(power.values()), 1e-300)
+    relative = {name: max(power[name], floor) ** -0.5 for name in tensors}
+    largest = {name: float(np.abs(array).max(initial=0)) for name, array in tensors.items()}
+    if not math.isfinite(sum(largest.values())):
+        raise diverged()
+    factor = max(value / relative[name] for name, value in largest.items()) / (2**15 - 1)
+    return {name: step_size(1.01 * factor * value) for name, value in relative.items()}

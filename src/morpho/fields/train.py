@@ -222,9 +222,9 @@ class _Fit:
         if not self.recipe.psnr:
             share = math.floor(_STAGES * (1 - (1 - part) / self.recipe.settling)) / _STAGES
             if share > self.rounding.share:
-                self.rounding.settle(weights, share)
+                self.rounding.settle(weights, share, self.run.gradient_power())
         elif not self.rounding.scales or self.run.step % _FOLLOW == 0:
-            self.rounding.follow(weights)
+            self.rounding.follow(weights, self.run.gradient_power())
 
     def _function(self, module: FieldModule, part: float) -> Function:
         """The model with the weights that count: rounded, where they are by now."""
@@ -261,9 +261,9 @@ class _Fit:
         tensors, scales = module.to_tensors(), None
         if self.rounding is not None:
             if not self.recipe.psnr:
-                self.rounding.settle(dict(module.named_parameters()), 1.0)
+                self.rounding.settle(dict(module.named_parameters()), 1.0, self.run.gradient_power())
             elif not self.rounding.scales:
-                self.rounding.follow(dict(module.named_parameters()))
+                self.rounding.follow(dict(module.named_parameters()), self.run.gradient_power())
             tensors, scales = self.rounding.exact(tensors), self.rounding.scales or None
             module = FieldModule(recipe.model, tensors, module.dimensions, module.channels).to(self.device)
         start = time.monotonic()
