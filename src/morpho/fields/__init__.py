@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from morpho.fields.defaults import model_for as model_for
+    from morpho.fields.defaults import parameters_within as parameters_within
     from morpho.fields.field import Field as Field
     from morpho.fields.files import load as load
     from morpho.fields.files import save as save
@@ -65,6 +66,7 @@ _HOMES = {
     "load": "files",
     "matched": "registry",
     "model_for": "defaults",
+    "parameters_within": "defaults",
     "save": "files",
 }
 
@@ -95,6 +97,7 @@ __all__ = [
     "load",
     "matched",
     "model_for",
+    "parameters_within",
     "save",
 ]
 
