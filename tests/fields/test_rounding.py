@@ -8,9 +8,11 @@ import torch
 from numpy.typing import NDArray
 
 from morpho.errors import InputError
+from morpho.fields.arrays import NUMPY
 from morpho.fields.files import code
 from morpho.fields.quantise import integers
-from morpho.fields.rounding import Rounding
+from morpho.fields.registry import build
+from morpho.fields.rounding import Rounding, error_costs
 
 SHAPES = {"large": (40, 50), "small": (7,)}
 
@@ -143,8 +145,8 @@ def test_a_size_without_need_takes_the_finest_steps() -> None:
 
 def test_a_tensor_that_never_had_a_gradient_has_a_step_size() -> None:
     rounding = Rounding(SHAPES, 8, size=700)
-    for power in ({"large": 1.0, "small": 0.0}, {"large": 0.0, "small": 0.0}):
-        rounding.follow(weights(), power)
+    for costs in ({"large": 1.0, "small": 0.0}, {"large": 0.0, "small": 0.0}):
+        rounding.follow(weights(), costs)
         assert 0 < rounding.scales["large"] <= rounding.scales["small"] < np.inf
         assert taken(rounding, weights()) <= 700
 
@@ -158,6 +160,29 @@ def test_weights_that_became_larger_while_they_settled_keep_within_the_size_too(
     assert rounding.scales == first
     assert 0.9 * 900 < taken(rounding, moved) <= 900
     assert all(rounding.scales[name] > first[name] for name in SHAPES)
+
+
+@pytest.mark.parametrize("name", ["scone+", "fourier-features"])
+def test_what_errors_cost_is_the_mean_of_squared_derivatives(name: str) -> None:
+    """Of every tensor, frozen ones included, against finite differences in float64; signs make some noise."""
+    model = build(name, width=6)
+    random = np.random.default_rng(0)
+    tensors = {k: v.astype(np.float64) for k, v in model.initial(2, 3, random).items()}
+    points = random.uniform(-1, 1, (8192, 2))
+    found = error_costs(
+        model,
+        {k: torch.from_numpy(v) for k, v in tensors.items()},
+        torch.from_numpy(points),
+        torch.Generator().manual_seed(0),
+    )
+    plain, step = model.apply(NUMPY, tensors, points), 1e-6
+    for key, value in tensors.items():
+        costs = []
+        for place in np.ndindex(value.shape):
+            moved = value.copy()
+            moved[place] += step
+            costs.append(np.sum(((model.apply(NUMPY, tensors | {key: moved}, points) - plain) / step) ** 2))
+        assert found[key] == pytest.approx(np.mean(costs), rel=0.6), key
 
 
 @pytest.mark.parametrize("size", [0, 900])

@@ -229,6 +229,24 @@ def test_rounded_weights_are_saved_as_they_are(plain: Field, tmp_path: Path) -> 
         assert np.array_equal(tensor, rounded.tensors[name])
 
 
+@pytest.mark.parametrize("changes", [{}, {"psnr": 18.0, "steps": 300}, {"steps": 3}], ids=str)
+def test_a_fit_within_a_size(changes: dict[str, Any], tmp_path: Path) -> None:
+    """Frozen frequencies would be ruined, were their errors thought to cost nothing."""
+    model = FourierFeatures(frequencies=24, width=24)
+    recipe = replace(QUICK, model=model, learning_rate=5e-3, bits=8, size=2600, **changes)
+    field = fit(target(), recipe, device="cpu")
+    save(tmp_path / "a.field", field)
+    assert 0.85 * 2600 < (tmp_path / "a.field").stat().st_size <= 2600
+    assert field.card.numbers["psnr"] == pytest.approx(psnr_of(load(tmp_path / "a.field")), abs=1e-3)
+    plain = fit(target(), replace(recipe, bits=32, size=0), device="cpu")
+    assert field.card.numbers["psnr"] > plain.card.numbers["psnr"] - 1.5
+
+
+def test_a_size_that_is_too_small_for_the_weights() -> None:
+    with pytest.raises(InputError, match=r"weights do not go into 800 bytes: allow \d+$"):
+        fit(target(), replace(QUICK, bits=8, size=800), device="cpu")
+
+
 def test_free_weights_make_up_for_settled_ones() -> None:
     recipe = replace(QUICK, steps=600, batch=256)
     plain = fit(target(), recipe, device="cpu")

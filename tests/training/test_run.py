@@ -96,15 +96,6 @@ def test_the_running_mean(tmp_path: Path, average: float) -> None:
         assert float(run.mean.value.detach()) == pytest.approx(mean, rel=1e-5)
 
 
-def test_the_power_of_gradients_is_what_adam_remembers(tmp_path: Path) -> None:
-    run = start(tmp_path, Recipe())
-    assert run.gradient_power() == {"value": 0.0}
-    for _ in range(3):
-        run.update(-2 * run.model.value)
-    decay = run._optimizer.param_groups[0]["betas"][1]
-    assert run.gradient_power()["value"] == pytest.approx(4 * (1 - decay**3), rel=1e-5)
-
-
 def test_a_checkpoint_that_is_not_written_in_full_is_an_error_of_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,15 +11,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from morpho.fields.differentiable import TORCH
 from morpho.fields.files import code
+from morpho.fields.model import Model
 from morpho.fields.quantise import best_scale, dequantise, diverged, quantise, step_size, widths
 
-__all__ = ["Rounding"]
+__all__ = ["Rounding", "error_costs"]
 
 #: The part of the size that is aimed at first, since weights still change while they settle.
 _ROOM = 0.985
-#: No tensor counts for less than this part of what the most important one does.
-_LEAST_POWER = 1e-8
+#: No tensor's errors count for less than this part of what those of the most important one do.
+_LEAST_COST = 1e-8
+#: Random signs that are drawn for each output's derivatives, each on other points.
+_DRAWS = 16
 
 
 class Rounding:
@@ -55,22 +59,22 @@ class Rounding:
         self.settled: dict[str, Tensor] = {}
         self._orders: dict[str, Tensor] = {}
 
-    def follow(self, tensors: Mapping[str, Tensor], power: Mapping[str, float] | None = None) -> None:
+    def follow(self, tensors: Mapping[str, Tensor], costs: Mapping[str, float] | None = None) -> None:
         """Choose the step sizes anew: where the squared error of the weights is least, or as the size has it.
 
         Args:
             tensors: the weights.
-            power: the mean square of each tensor's gradient over batches, which grows with what an error costs there;
-                by default all are alike. It counts only where there is a size.
+            costs: what errors cost by tensor, see `error_costs`; by default all are alike. They count only where there
+                is a size.
         """
         arrays = {name: tensors[name].detach().cpu().numpy() for name in self.widths}
         if self.size:
-            self.scales = _finest(arrays, power or dict.fromkeys(arrays, 1.0))
+            self.scales = _finest(arrays, costs or dict.fromkeys(arrays, 1.0))
             self._keep_within(arrays, _ROOM * self.size)
         else:
             self.scales = {name: best_scale(array, self.widths[name]) for name, array in arrays.items()}
 
-    def settle(self, tensors: Mapping[str, Tensor], share: float, power: Mapping[str, float] | None = None) -> None:
+    def settle(self, tensors: Mapping[str, Tensor], share: float, costs: Mapping[str, float] | None = None) -> None:
         """Let this share of each tensor be rounded for good, as its weights are now; those that are already stay so.
 
         The step sizes are chosen at the first call.
@@ -78,10 +82,10 @@ class Rounding:
         Args:
             tensors: the weights.
             share: 0 to 1; never less than before.
-            power: as `follow` has it.
+            costs: as `follow` has them.
         """
         if not self.settled:
-            self.follow(tensors, power)
+            self.follow(tensors, costs)
         kept = self.partly(tensors)
         self.settled = {name: self._rounded(name, tensor.detach()) for name, tensor in kept.items()}
         self.share = share
@@ -149,12 +153,37 @@ class Rounding:
         self.scales, self.share, self.settled = dict(state["scales"]), state["share"], dict(state["settled"])
 
 
-def _finest(tensors: Mapping[str, NDArray[np.float32]], power: Mapping[str, float]) -> dict[str, float]:
+def error_costs(
+    model: Model, tensors: Mapping[str, Tensor], coordinates: Tensor, source: torch.Generator
+) -> dict[str, float]:
+    """Return by tensor what a small error of a weight costs: the sum of the outputs' squared derivatives, on the mean.
+
+    A sum with random signs has the sum of squares as its mean square (Hutchinson, 1990), so that a few backward passes
+    stand for one per point and output.
+
+    Args:
+        model: the function.
+        tensors: its weights, trained or not.
+        coordinates: ``(N, d)``.
+        source: of the signs, on the coordinates' device.
+    """
+    free = {name: tensor.detach().requires_grad_() for name, tensor in tensors.items()}
+    costs = dict.fromkeys(free, 0.0)
+    for chunk in coordinates.chunk(_DRAWS):
+        outputs = model.apply(TORCH, free, chunk)
+        signs = torch.randint(0, 2, outputs.shape, generator=source, device=outputs.device).mul_(2).sub_(1)
+        slopes = torch.autograd.grad((signs * outputs).sum(), list(free.values()), materialize_grads=True)
+        for name, slope in zip(free, slopes, strict=True):
+            costs[name] += float(slope.square().mean())
+    return costs
+
+
+def _finest(tensors: Mapping[str, NDArray[np.float32]], costs: Mapping[str, float]) -> dict[str, float]:
     """Return step sizes in the right proportion, of which at least one leaves no room for a finer one."""
-    floor = max(_LEAST_POWER * max(power.values()), 1e-300)
-    relative = {name: max(power[name], floor) ** -0.5 for name in tensors}
     largest = {name: float(np.abs(array).max(initial=0)) for name, array in tensors.items()}
-    if not math.isfinite(sum(largest.values())):
+    if not math.isfinite(sum(largest.values()) + sum(costs.values())):
         raise diverged()
+    floor = max(_LEAST_COST * max(costs.values()), 1e-300)
+    relative = {name: max(costs[name], floor) ** -0.5 for name in tensors}
     factor = max(value / relative[name] for name, value in largest.items()) / (2**15 - 1)
     return {name: step_size(1.01 * factor * value) for name, value in relative.items()}

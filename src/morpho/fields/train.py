@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from morpho.fields.model import Shapes
 from morpho.fields.module import FieldModule
 from morpho.fields.pace import Pace
 from morpho.fields.recipe import Recipe as Recipe
-from morpho.fields.rounding import Rounding
+from morpho.fields.rounding import Rounding, error_costs
 from morpho.fields.sampling import Sampler, generator
 from morpho.fields.signal import Signal
 from morpho.fields.targets import BLOCK, Function, Target
@@ -96,7 +96,7 @@ class _Plan:
 #: Seconds between checkpoints.
 _PAUSE = 30.0
 #: Purposes of random draws, beside those of the sampler.
-_PLACES = 3
+_PLACES, _SIGNS = 3, 5
 #: The decay per step of the running mean, where a goal ends the fit.
 _AVERAGE = 0.95
 #: The mean is looked at when the batches are within so many decibels of the goal, first on at most so many samples.
@@ -105,6 +105,8 @@ _NEAR, _LOOKED_AT = 4.0, 32768
 _COLLAPSE = 1.5
 #: Weights settle in so many stages; where a PSNR ends the fit, their step sizes are chosen anew after so many steps.
 _STAGES, _FOLLOW = 40, 50
+#: What errors cost is found on so many samples.
+_ASKED = 4096
 
 
 class _Fit:
@@ -222,9 +224,18 @@ class _Fit:
         if not self.recipe.psnr:
             share = math.floor(_STAGES * (1 - (1 - part) / self.recipe.settling)) / _STAGES
             if share > self.rounding.share:
-                self.rounding.settle(weights, share, self.run.gradient_power())
+                self.rounding.settle(weights, share, self._costs(weights))
         elif not self.rounding.scales or self.run.step % _FOLLOW == 0:
-            self.rounding.follow(weights, self.run.gradient_power())
+            self.rounding.follow(weights, self._costs(weights))
+
+    def _costs(self, weights: Mapping[str, Tensor]) -> dict[str, float] | None:
+        """What errors of the weights cost, where step sizes are to be chosen by it."""
+        if not self.recipe.size or self.rounding is None or self.rounding.settled:
+            return None
+        step, device = self.run.step, self.device
+        some = Sampler("even", self.target.count, _ASKED, seed=self.recipe.seed, device=device)
+        coordinates, _ = self.target.at(some.draw(step, 0.0)[0])
+        return error_costs(self.recipe.model, weights, coordinates, generator(self.recipe.seed, _SIGNS, step, device))
 
     def _function(self, module: FieldModule, part: float) -> Function:
         """The model with the weights that count: rounded, where they are by now."""
@@ -259,11 +270,12 @@ class _Fit:
             note(f"the fit lost {self.fall:.1f} dB on the way: give a lower learning rate than {rate:.2g}")
         module, recipe, seconds = self.run.best_model(), self.recipe, self.seconds
         tensors, scales = module.to_tensors(), None
+        weights = dict(module.named_parameters())
         if self.rounding is not None:
             if not self.recipe.psnr:
-                self.rounding.settle(dict(module.named_parameters()), 1.0, self.run.gradient_power())
+                self.rounding.settle(weights, 1.0, self._costs(weights))
             elif not self.rounding.scales:
-                self.rounding.follow(dict(module.named_parameters()), self.run.gradient_power())
+                self.rounding.follow(weights, self._costs(weights))
             tensors, scales = self.rounding.exact(tensors), self.rounding.scales or None
             module = FieldModule(recipe.model, tensors, module.dimensions, module.channels).to(self.device)
         start = time.monotonic()

@@ -192,11 +192,6 @@ class Run(Generic[Model]):
                     raise
                 raise OSError(errno.EIO, "the checkpoint could not be written in full") from error
 
-    def gradient_power(self) -> dict[str, float]:
-        """Return the mean square of each parameter's gradient, as Adam remembers it; 0 before the first step."""
-        known = {name: self._optimizer.state[value].get("exp_avg_sq") for name, value in self.model.named_parameters()}
-        return {name: 0.0 if value is None else float(value.mean()) for name, value in known.items()}
-
     def best_model(self) -> Model:
         """The running mean where it was best."""
         self.mean.load_state_dict(self._best_state)
