@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from morpho.errors import InputError
 from morpho.fields.arrays import NUMPY
 from morpho.fields.files import code
+from morpho.fields.model import Model
+from morpho.fields.peers import FourierFeatures
+from morpho.fields.plus import SconePlus
 from morpho.fields.quantise import integers
-from morpho.fields.registry import build
 from morpho.fields.rounding import Rounding, error_costs
 
 SHAPES = {"large": (40, 50), "small": (7,)}
@@ -162,19 +164,14 @@ def test_weights_that_became_larger_while_they_settled_keep_within_the_size_too(
     assert all(rounding.scales[name] > first[name] for name in SHAPES)
 
 
-@pytest.mark.parametrize("name", ["scone+", "fourier-features"])
-def test_what_errors_cost_is_the_mean_of_squared_derivatives(name: str) -> None:
-    """Of every tensor, frozen ones included, against finite differences in float64; signs make some noise."""
-    model = build(name, width=6)
+@pytest.mark.parametrize("model", [SconePlus(width=5), FourierFeatures(frequencies=5, width=5)], ids=lambda m: m.name)
+def test_what_errors_cost_is_the_mean_of_squared_derivatives(model: Model) -> None:
+    """Of every tensor, frozen ones included, against finite differences in float64; signs make noise."""
     random = np.random.default_rng(0)
     tensors = {k: v.astype(np.float64) for k, v in model.initial(2, 3, random).items()}
-    points = random.uniform(-1, 1, (8192, 2))
-    found = error_costs(
-        model,
-        {k: torch.from_numpy(v) for k, v in tensors.items()},
-        torch.from_numpy(points),
-        torch.Generator().manual_seed(0),
-    )
+    points = random.uniform(-1, 1, (2048, 2))
+    given = {k: torch.from_numpy(v) for k, v in tensors.items()}, torch.from_numpy(points)
+    found = [error_costs(model, *given, torch.Generator().manual_seed(seed)) for seed in range(20)]
     plain, step = model.apply(NUMPY, tensors, points), 1e-6
     for key, value in tensors.items():
         costs = []
@@ -182,7 +179,7 @@ def test_what_errors_cost_is_the_mean_of_squared_derivatives(name: str) -> None:
             moved = value.copy()
             moved[place] += step
             costs.append(np.sum(((model.apply(NUMPY, tensors | {key: moved}, points) - plain) / step) ** 2))
-        assert found[key] == pytest.approx(np.mean(costs), rel=0.6), key
+        assert np.mean([each[key] for each in found]) == pytest.approx(np.mean(costs), rel=0.25), key
 
 
 @pytest.mark.parametrize("size", [0, 900])
