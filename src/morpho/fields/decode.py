@@ -32,7 +32,8 @@ Floats: TypeAlias = NDArray[np.floating[Any]]
 
 @cache
 def _run_function() -> Callable[..., None]:
-    return native.load("morpho.fields.decode_loops", (Path(__file__).with_name("decode_loops.py"),), pointers=8)
+    sources = tuple(Path(__file__).with_name(f"{name}.py") for name in ("decode_loops", "sine_loops"))
+    return native.load("morpho.fields.decode_loops", sources, pointers=8)
 
 
 class Fast(Arrays):

@@ -10,12 +10,16 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from morpho.fields.arrays import Affine, Arrays
+from morpho.fields.coarse import product
 
 __all__ = ["TORCH", "TorchArrays"]
 
 
 class TorchArrays(Arrays):
     """`morpho.fields.arrays.Arrays` on torch tensors."""
+
+    #: Whether the matrix products of gradients may be of bfloat16, see `morpho.fields.coarse`.
+    coarse = False
 
     def sin(self, x: Tensor) -> Tensor:
         """Return the sine of an angle in radians."""
@@ -79,14 +83,16 @@ class TorchArrays(Arrays):
         if x.requires_grad or torch.is_autocast_enabled(x.device.type):
             plain: Tensor = super().stage(x, basis, omega, h, mask, omega0)
             return plain
-        return _Stage.apply(x, *basis, omega, h, *mask, omega0, True)  # type: ignore[no-untyped-call, no-any-return]
+        options = omega, h, *mask, omega0, True, self.coarse
+        return _Stage.apply(x, *basis, *options)  # type: ignore[no-untyped-call, no-any-return]
 
     def sine_stage(self, x: Tensor, basis: Affine, omega: float, h: Tensor, mask: Affine, omega0: float) -> Tensor:
         """Return the stage with sines as masks, as fast as `stage`."""
         if x.requires_grad or torch.is_autocast_enabled(x.device.type):
             plain: Tensor = super().sine_stage(x, basis, omega, h, mask, omega0)
             return plain
-        return _Stage.apply(x, *basis, omega, h, *mask, omega0, False)  # type: ignore[no-untyped-call, no-any-return]
+        options = omega, h, *mask, omega0, False, self.coarse
+        return _Stage.apply(x, *basis, *options)  # type: ignore[no-untyped-call, no-any-return]
 
 
 class _Stage(torch.autograd.Function):
@@ -108,26 +114,27 @@ class _Stage(torch.autograd.Function):
         w0: Tensor,
         omega0: float,
         squared: bool,
+        coarse: bool,
     ) -> Tensor:
         u = torch.addmm(a0, x, a.T, beta=omega, alpha=omega)
         z = torch.addmm(w0, h, w.T, beta=omega0, alpha=omega0)
         wave, mask = torch.sin(u), torch.sin(z)
         ctx.save_for_backward(x, h, w, u, z, wave, mask)
-        ctx.options = omega, omega0, squared
+        ctx.options = omega, omega0, squared, coarse
         return (wave * mask).mul_(mask) if squared else wave * mask
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, h, w, u, z, wave, mask = ctx.saved_tensors
-        omega, omega0, squared = ctx.options
+        omega, omega0, squared, coarse = ctx.options
         masked, factor = (grad * mask, 2 * omega0) if squared else (grad, omega0)
         du = torch.cos(u).mul_(masked).mul_(mask)
         dz = torch.cos(z).mul_(masked).mul_(wave)
-        for_h = torch.mm(dz, w * factor) if ctx.needs_input_grad[4] else None
+        for_h = product(dz, w * factor, coarse) if ctx.needs_input_grad[4] else None
         for_basis = torch.mm(x.T, du).mul_(omega).T, du.sum(0).mul_(omega)
-        for_mask = torch.mm(dz.T, h).mul_(factor), dz.sum(0).mul_(factor)
-        return None, *for_basis, None, for_h, *for_mask, None, None
+        for_mask = product(dz.T, h, coarse).mul_(factor), dz.sum(0).mul_(factor)
+        return None, *for_basis, None, for_h, *for_mask, None, None, None
 
 
 #: torch.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from morpho.errors import InputError
-from morpho.fields.arrays import torch_arrays
+from morpho.fields.arrays import Arrays, torch_arrays
 from morpho.fields.model import Model
 
 __all__ = ["FieldModule"]
@@ -18,6 +18,9 @@ __all__ = ["FieldModule"]
 
 class FieldModule(nn.Module):
     """A `morpho.fields.model.Model` whose tensors are parameters under their own names.
+
+    Attributes:
+        arrays: the operations that it is computed with.
 
     Args:
         model: the function.
@@ -48,7 +51,7 @@ class FieldModule(nn.Module):
                 raise InputError(f"the tensor {name} of {model.name} has shape {tensors[name].shape}, not {shape}")
             value = torch.tensor(np.asarray(tensors[name], np.float32))
             self._hold(name, nn.Parameter(value, requires_grad=name.split(".")[0] not in frozen))
-        self._arrays = torch_arrays()
+        self.arrays: Arrays = torch_arrays()
 
     @classmethod
     def initial(cls, model: Model, dimensions: int, channels: int, *, seed: int = 0) -> FieldModule:
@@ -67,7 +70,7 @@ class FieldModule(nn.Module):
 
     def forward(self, coordinates: Tensor) -> Tensor:
         """Return the values ``(N, c)`` at coordinates ``(N, d)``, in the parameters' number type."""
-        values: Tensor = self.model.apply(self._arrays, dict(self.named_parameters()), coordinates)
+        values: Tensor = self.model.apply(self.arrays, dict(self.named_parameters()), coordinates)
         return values
 
     def to_tensors(self) -> dict[str, NDArray[np.float32]]:

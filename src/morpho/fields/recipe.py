@@ -10,12 +10,14 @@ from morpho.errors import InputError
 from morpho.fields.model import Model, Scone
 from morpho.fields.signal import Signal
 
-__all__ = ["Interpolation", "Recipe", "Sampling"]
+__all__ = ["Interpolation", "Precision", "Recipe", "Sampling"]
 
 #: Which samples a step sees, see `morpho.fields.sampling.Sampler`.
 Sampling = Literal["even", "random", "hard"]
 #: How values between samples are found.
 Interpolation = Literal["linear", "cubic"]
+#: Of the matrix products of gradients.
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,8 @@ class Recipe:
             errors cost, instead of the bits; 0 for any number.
         finetune: that part; None for 0.05 of 8 bits and more, and twice as much for each bit less, 0.2 at most: coarse
             weights need time to make up for each other, and fine ones lose by it. With ``size`` at least 0.1.
+        precision: of the matrix products of gradients: ``float32``, ``bfloat16``, or ``auto`` for the latter where the
+            machine multiplies it faster. Everything else is float32.
         seed: of the initial weights and of the draws.
 
     Raises:
@@ -68,6 +72,7 @@ class Recipe:
     bits: int = 32
     size: int = 0
     finetune: float | None = None
+    precision: Precision = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -79,6 +84,8 @@ class Recipe:
             raise InputError("final_rate, beta2 and average must be in 0..1 (1 excluded), and clip not negative")
         if self.sampler not in ("even", "random", "hard") or self.interpolation not in ("linear", "cubic"):
             raise InputError("the sampler must be even, random or hard, and the interpolation linear or cubic")
+        if self.precision not in ("auto", "float32", "bfloat16"):
+            raise InputError("the precision must be auto, float32 or bfloat16")
         if not (0 <= self.between < 1 and 0 < self.settling <= 1):
             raise InputError("between must be in 0..1 (1 excluded), and finetune in 0..1 (0 excluded)")
         if not (0 <= self.psnr <= 100 and 0 <= self.seconds < math.inf):
@@ -105,6 +112,7 @@ class Recipe:
         rate = 1e-4 if kind in ("image", "video") else 5e-4
         options: dict[str, Any] = {"model": model, "steps": 10_000, "batch": batch, "seed": 42, "sampler": "random"}
         options |= {"learning_rate": rate, "final_rate": 1e-6 / rate, "beta2": 0.999, "warmup": 0, "clip": 0.0}
+        options |= {"precision": "float32"}
         return cls(**options | changes)
 
     @property

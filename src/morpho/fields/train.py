@@ -16,9 +16,10 @@ from torch import Tensor
 from morpho.artifacts import Card
 from morpho.console import note
 from morpho.errors import InputError
-from morpho.fields.differentiable import TORCH
+from morpho.fields.coarse import is_faster
 from morpho.fields.field import Field
 from morpho.fields.files import overhead
+from morpho.fields.fused import TrainingArrays
 from morpho.fields.model import Shapes
 from morpho.fields.module import FieldModule
 from morpho.fields.pace import Pace
@@ -118,6 +119,7 @@ class _Fit:
         self.recipe, self.target, self.device = recipe, target.to(device), device
         signal, model = target.signal, recipe.model
         module = FieldModule.initial(model, signal.dimensions, signal.channels, seed=recipe.seed)
+        module.arrays = _arrays(recipe, device)
         samples = max(1, round(recipe.batch * (1 - recipe.between))) if recipe.batch else 0
         self.sampler = Sampler(recipe.sampler, target.count, samples, seed=recipe.seed, device=device)
         self.pace = _pace(recipe)
@@ -244,9 +246,9 @@ class _Fit:
             return module
         weights = dict(module.named_parameters())
         if not self.recipe.psnr:
-            return lambda coordinates: module.model.apply(TORCH, rounding.partly(weights), coordinates)
+            return lambda coordinates: module.model.apply(module.arrays, rounding.partly(weights), coordinates)
         tensors = rounding(weights)  # once a step, however many blocks it has
-        return lambda coordinates: module.model.apply(TORCH, tensors, coordinates)
+        return lambda coordinates: module.model.apply(module.arrays, tensors, coordinates)
 
     @torch.no_grad()
     def _reaches(self, goal: float) -> bool:
@@ -317,6 +319,11 @@ def _plan(target: Target, recipe: Recipe) -> _Plan:
         signal=target.signal.to_json(),
         samples=target.fingerprint(),
     )
+
+
+def _arrays(recipe: Recipe, device: torch.device) -> TrainingArrays:
+    coarse = is_faster(device) if recipe.precision == "auto" else recipe.precision == "bfloat16"
+    return TrainingArrays(coarse=coarse)
 
 
 def _pace(recipe: Recipe) -> Pace:
