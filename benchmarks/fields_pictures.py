@@ -165,8 +165,8 @@ def rate() -> list[Record]:
             name="fields-rate-high",
             title="The same at a high rate",
             command="python -m benchmarks.fields rate",
-            protocol=f"As above, as `morpho fit --bpp {_HIGH} --steps {_LONG}` has it: on three pictures whose JPEG has "
-            "about 38 dB there, and on one full of detail.",
+            protocol=f"As above, as `morpho fit --bpp {_HIGH} --steps {_LONG}` has it: on three pictures whose JPEG "
+            "has about 38 dB there, and on one full of detail.",
             columns=_COLUMNS,
             rows=high,
             n=len(_HIGH_FOR),
