@@ -165,9 +165,7 @@ def test_coarse_products_change_gradients_by_less_than_a_percent_and_values_not_
     fine, coarse = (
         _all(TrainingArrays(coarse=coarse), name, _inputs(500, 2, 40, 40, torch.float32)) for coarse in (False, True)
     )
-    values, a, a0, h, w, w0 = (
-        _error(left, right.double()) for left, right in zip(coarse, fine, strict=True)
-    )
+    values, a, a0, h, w, w0 = (_error(left, right.double()) for left, right in zip(coarse, fine, strict=True))
     assert (values, a, a0, w0) == (0, 0, 0, 0)
     assert 1e-4 < h < 1e-2 and 1e-4 < w < 1e-2
 
@@ -202,7 +200,12 @@ def test_inputs_that_want_no_gradient_cost_none() -> None:
 def test_small_products_stay_fine() -> None:
     left, right = torch.randn(100, 31), torch.randn(31, 100)
     assert torch.equal(product(left, right, coarse=True), left @ right)
-    assert not torch.equal(product(right.T @ right, left.T, coarse=True) if False else product(left.repeat(1, 2), right.repeat(2, 1), coarse=True), left.repeat(1, 2) @ right.repeat(2, 1))
+    assert not torch.equal(
+        product(right.T @ right, left.T, coarse=True)
+        if False
+        else product(left.repeat(1, 2), right.repeat(2, 1), coarse=True),
+        left.repeat(1, 2) @ right.repeat(2, 1),
+    )
 
 
 @pytest.mark.parametrize("supported", ["_is_avx512_bf16_supported", "_is_amx_tile_supported", None])

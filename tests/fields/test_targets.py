@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import numpy as np
 import pytest
@@ -15,6 +15,9 @@ from skimage import metrics
 from torch import Tensor
 
 from morpho.errors import InputError
+from morpho.fields import targets
+from morpho.fields.directed import doubled
+from morpho.fields.recipe import Interpolation
 from morpho.fields.signal import Signal
 from morpho.fields.solids import PointTarget, VolumeTarget
 from morpho.fields.targets import GridTarget
@@ -78,13 +81,59 @@ def test_cubic_values_between_samples() -> None:
     signal = Signal(kind="image", shape=(11, 11), channels=1, depth=16)
     target = GridTarget(signal, np.rint(surface * 65535).astype(np.uint16))
     places = 0.1 + 0.8 * torch.rand(200, 2, generator=torch.Generator().manual_seed(0))
-    _, values = target.between(places, cubic=True)
+    _, values = target.between(places, "cubic")
     row, column = places.numpy().T
     np.testing.assert_allclose(values[:, 0], row**2 + column * 0.5 - 1, atol=1e-4)
     nodes = torch.tensor([[0.0, 0.0], [0.3, 0.7], [1.0, 1.0]])
-    np.testing.assert_allclose(target.between(nodes, cubic=True)[1], target.between(nodes)[1], atol=1e-4)
+    np.testing.assert_allclose(target.between(nodes, "cubic")[1], target.between(nodes)[1], atol=1e-4)
     linear = target.between(places)[1][:, 0].numpy()
     assert np.abs(linear - (row**2 + column * 0.5 - 1)).max() > 1e-3
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize(("shape", "channels"), [row for row in SHAPES if len(row[0]) == 2])
+def test_directed_values_are_linear_between_those_of_the_doubled_picture(
+    shape: tuple[int, int], channels: int, dtype: Any
+) -> None:
+    signal, samples = picture(shape, channels, np.uint16 if dtype == np.float32 else dtype)
+    levels = np.iinfo(samples.dtype).max
+    plain = torch.from_numpy(samples / levels * 2 - 1)
+    lattice = doubled(plain).clamp(-1, 1).numpy()
+    if dtype == np.float32:
+        target, fineness = GridTarget(signal, (samples / levels).astype(dtype)), 1e-5
+    else:
+        target, fineness = GridTarget(signal, samples), 1.001 / levels  # half a level of the two that there are
+    places = torch.rand(300, 2, generator=torch.Generator().manual_seed(0))
+    coordinates, values = target.between(places, "directed")
+    assert torch.equal(coordinates, target.between(places)[0])
+    positions = (places.numpy() * (np.array(lattice.shape[:2]) - 1)).T
+    for channel in range(channels):
+        expected = ndimage.map_coordinates(lattice[..., channel], positions, order=1, mode="nearest")
+        np.testing.assert_allclose(values[:, channel], expected, atol=fineness + 1e-5)
+
+
+def test_the_doubled_picture_is_made_once_and_moves_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[torch.Size] = []
+
+    def counted(samples: Tensor) -> Tensor:
+        made.append(samples.shape)
+        return doubled(samples)
+
+    monkeypatch.setattr(targets, "doubled", counted)
+    target, places = GridTarget(*picture((7, 9), 3, np.uint16)), torch.rand(50, 2)
+    first = target.between(places, "directed")[1]
+    moved = target.to(torch.device("cpu"))
+    for again in (target, moved):
+        assert torch.equal(again.between(places, "directed")[1], first)
+    assert made == [(7, 9, 3)]
+    assert target.to(torch.device("meta")).between(places.to("meta"), "directed")[1].device.type == "meta"
+    assert moved.fingerprint() == GridTarget(*picture((7, 9), 3, np.uint16)).fingerprint()
+
+
+def test_directed_interpolation_is_for_pictures() -> None:
+    for target in (GridTarget(*picture((4, 5, 6), 3)), volume("sdf"), volume("occupancy")):
+        with pytest.raises(InputError, match=f"is for pictures.* {target.signal.kind}: use the linear or the cubic"):
+            target.between(torch.zeros(1, 3), "directed")
 
 
 def test_psnr_is_that_of_clipped_values() -> None:
@@ -188,12 +237,12 @@ def test_points_with_values() -> None:
         target.between(torch.zeros(1, 3))
 
 
-@given(st.integers(1, 6), st.integers(1, 6), st.booleans())
+@given(st.integers(1, 6), st.integers(1, 6), st.sampled_from(get_args(Interpolation)))
 @settings(max_examples=30, deadline=None)
-def test_constants_stay_between_samples(rows: int, columns: int, cubic: bool) -> None:
+def test_constants_stay_between_samples(rows: int, columns: int, interpolation: Interpolation) -> None:
     target = GridTarget(Signal(kind="image", shape=(rows, columns), channels=1), np.full((rows, columns), 51, np.uint8))
     corners = torch.tensor([[0.0, 0.0], [1.0, 1.0], [0.5, 0.25]])
-    torch.testing.assert_close(target.between(corners, cubic=cubic)[1], torch.full((3, 1), -0.6))
+    torch.testing.assert_close(target.between(corners, interpolation)[1], torch.full((3, 1), -0.6))
 
 
 def test_occupancies_of_points_have_the_cross_entropy_too() -> None:
@@ -231,7 +280,7 @@ def test_cubic_values_stay_within_what_a_model_gives() -> None:
     """Beside a step, Keys' cubic overshoots by a sixteenth of it, which no picture has."""
     signal = Signal(kind="image", shape=(1, 4), channels=1)
     target = GridTarget(signal, np.array([[[0], [0], [255], [255]]], np.uint8))
-    values = target.between(torch.tensor([[0.0, 1 / 6], [0.0, 1 / 2], [0.0, 5 / 6]]), cubic=True)[1]
+    values = target.between(torch.tensor([[0.0, 1 / 6], [0.0, 1 / 2], [0.0, 5 / 6]]), "cubic")[1]
     torch.testing.assert_close(values[:, 0], torch.tensor([-1.0, 0.0, 1.0]), atol=1e-6, rtol=0)
 
 

@@ -161,6 +161,7 @@ class Stop(Exception):
         {"bits": 6, "finetune": 0.6},
         {"bits": 8, "finetune": 0.6, "size": 2500},
         {"between": 0.3},
+        {"between": 0.3, "interpolation": "directed"},
         {"psnr": 90.0, "bits": 8},
         {"batch": 0},
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from morpho.errors import InputError
 from morpho.fields.model import Model, Scone
@@ -15,7 +15,7 @@ __all__ = ["Interpolation", "Precision", "Recipe", "Sampling"]
 #: Which samples a step sees, see `morpho.fields.sampling.Sampler`.
 Sampling = Literal["even", "random", "hard"]
 #: How values between samples are found.
-Interpolation = Literal["linear", "cubic"]
+Interpolation = Literal["linear", "cubic", "directed"]
 #: Of the matrix products of gradients.
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -39,7 +39,8 @@ class Recipe:
             from where the error is large, which is better than ``random`` and not than ``even``.
         between: share of the points that lie between samples, at random, and are to have interpolated values: it
             makes a field behave there, at a price on the samples.
-        interpolation: of those values, ``linear`` or ``cubic``.
+        interpolation: of those values: ``linear``, ``cubic``, or ``directed``, which follows the edges of a picture and
+            is for pictures alone.
         psnr: end when the signal's PSNR in dB reaches this; 0 for no such goal.
         seconds: end after so much time of training, measurements aside; 0 for any. The rate then follows time.
         bits: per weight in the file: 32, 16, or 2 to 12 with rounding that the last part of the fit makes up for.
@@ -82,10 +83,10 @@ class Recipe:
             raise InputError(f"the learning rate {self.learning_rate} is not a positive number")
         if not (0 <= self.final_rate <= 1 and 0 <= self.average < 1 and 0 < self.beta2 < 1 and self.clip >= 0):
             raise InputError("final_rate, beta2 and average must be in 0..1 (1 excluded), and clip not negative")
-        if self.sampler not in ("even", "random", "hard") or self.interpolation not in ("linear", "cubic"):
-            raise InputError("the sampler must be even, random or hard, and the interpolation linear or cubic")
-        if self.precision not in ("auto", "float32", "bfloat16"):
+        if self.precision not in get_args(Precision):
             raise InputError("the precision must be auto, float32 or bfloat16")
+        if self.sampler not in get_args(Sampling) or self.interpolation not in get_args(Interpolation):
+            raise InputError("the sampler must be even, random or hard; the interpolation linear, cubic or directed")
         if not (0 <= self.between < 1 and 0 < self.settling <= 1):
             raise InputError("between must be in 0..1 (1 excluded), and finetune in 0..1 (0 excluded)")
         if not (0 <= self.psnr <= 100 and 0 <= self.seconds < math.inf):

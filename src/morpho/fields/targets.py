@@ -6,6 +6,7 @@ import math
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import product
 from typing import Any, ClassVar, Self
 
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from morpho.errors import InputError
+from morpho.fields.directed import doubled
+from morpho.fields.recipe import Interpolation
 from morpho.fields.signal import Signal
 
 __all__ = ["Function", "GridTarget", "Target"]
@@ -54,15 +57,16 @@ class Target(ABC):
     def at(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return coordinates ``(N, d)`` and values ``(N, c)`` of the samples at ``index``, int64 ``(N,)``."""
 
-    def between(self, places: Tensor, *, cubic: bool = False) -> tuple[Tensor, Tensor]:
+    def between(self, places: Tensor, interpolation: Interpolation = "linear") -> tuple[Tensor, Tensor]:
         """Return coordinates and values between the samples.
 
         Args:
             places: ``(N, d)`` from 0 to 1 along each axis.
-            cubic: whether the interpolation is cubic, or linear.
+            interpolation: how the values are found.
 
         Raises:
-            InputError: the target's samples have no order in which there is something between them.
+            InputError: the target's samples have no order in which there is something between them, or none that
+                suits the interpolation.
         """
         raise InputError(f"points between the samples of a {self.signal.kind} target are not known: use between=0")
 
@@ -116,12 +120,14 @@ class GridTarget(Target):
         plain = plain.view(np.int16) if self._wide else plain  # torch cannot gather unsigned 16-bit integers
         self._values = torch.from_numpy(plain if plain.flags.writeable else plain.copy())
         self._axes = [torch.from_numpy(axis.astype(np.float32)) for axis in signal.coordinates()]
+        self._finer: GridTarget | None = None
 
     def to(self, device: torch.device) -> Self:
         """Return the same target with its samples on a device."""
         moved = object.__new__(type(self))
         moved.__dict__.update(self.__dict__)
         moved._values, moved._axes = self._values.to(device), [axis.to(device) for axis in self._axes]
+        moved._finer = None if self._finer is None else self._finer.to(device)
         return moved
 
     def fingerprint(self) -> int:
@@ -138,18 +144,24 @@ class GridTarget(Target):
         columns.append(self._axes[0][rest])
         return torch.stack(columns[::-1], 1), self._value(index)
 
-    def between(self, places: Tensor, *, cubic: bool = False) -> tuple[Tensor, Tensor]:
-        """Return coordinates and values between the samples: interpolated, linearly or by Keys' cubic (a = -1/2).
+    def between(self, places: Tensor, interpolation: Interpolation = "linear") -> tuple[Tensor, Tensor]:
+        """Return coordinates and values between the samples.
 
         Args:
             places: ``(N, d)`` from 0 to 1 along each axis.
-            cubic: which of the two.
+            interpolation: ``linear``; ``cubic`` as Keys' (a = -1/2); or ``directed``: linear between the samples of a
+                picture and those that `doubled` puts between them, which are made once.
+
+        Raises:
+            InputError: something else than a picture is to be interpolated along its edges.
         """
+        if interpolation == "directed":
+            return self._doubled().between(places)
         taps, columns = [], []
         for place, size in zip(places.unbind(1), self.signal.shape, strict=True):
             position = place * (size - 1)
             columns.append(2 * place - 1 if size > 1 else torch.zeros_like(place))
-            taps.append(_cubic_taps(position, size) if cubic else _linear_taps(position, size))
+            taps.append(_TAPS[interpolation](position, size))
         value = torch.zeros(len(places), self.signal.channels, device=places.device)
         for corner in product(*taps):
             index, weight = corner[0]
@@ -158,11 +170,34 @@ class GridTarget(Target):
             value += weight[:, None] * self._value(index)
         return torch.stack(columns, 1), value.clamp_(-1, 1)
 
+    def _doubled(self) -> GridTarget:
+        """The picture with a sample between any two of its own, as the integers that they are, or floats."""
+        if self._finer is None:
+            if self.signal.kind != "image":
+                raise InputError(
+                    f"directed interpolation is for pictures, and this is a signal of the kind {self.signal.kind}: use "
+                    "the linear or the cubic one"
+                )
+            values = doubled(self._scaled(self._values).view(*self.signal.shape, -1)).clamp_(-1, 1)
+            signal = replace(self.signal, shape=tuple(values.shape[:2]))
+            self._finer = GridTarget(signal, self._plain(values)).to(self._values.device)
+        return self._finer
+
+    def _plain(self, values: Tensor) -> NDArray[Any]:
+        """Values from -1 to 1 as samples of the own kind: what `_scaled` takes to them. The values are spent."""
+        samples = values.sub_(self._offset).div_(self._scale)  # in place, since a large picture's take a gigabyte
+        if not self._wide and self._values.dtype != torch.uint8:
+            return samples.cpu().numpy()
+        return samples.round_().cpu().numpy().astype(np.uint16 if self._wide else np.uint8)
+
     def _value(self, index: Tensor) -> Tensor:
-        values = self._values.index_select(0, index)
+        return self._scaled(self._values.index_select(0, index))
+
+    def _scaled(self, samples: Tensor) -> Tensor:
+        """Samples as they are kept, from -1 to 1."""
         if self._wide:
-            values = values.int() & 0xFFFF
-        return values.float() * self._scale + self._offset
+            samples = samples.int() & 0xFFFF
+        return samples.float() * self._scale + self._offset
 
     def score(self, function: Function) -> dict[str, float]:
         """Measure PSNR in dB: of clipped, unrounded values in [0, 1], over all samples and channels, as published."""
@@ -209,3 +244,7 @@ def _cubic_taps(position: Tensor, size: int) -> list[tuple[Tensor, Tensor]]:
         (0.5 * t - 0.5) * t * t,
     ]
     return [((index + k).clamp(0, size - 1), weight) for k, weight in enumerate(weights, start=-1)]
+
+
+#: By the name of an interpolation that is the product of one along each axis.
+_TAPS = {"linear": _linear_taps, "cubic": _cubic_taps}

@@ -213,7 +213,7 @@ class _Fit:
 
     def _between(self, count: int, source: torch.Generator) -> tuple[Tensor, Tensor]:
         places = torch.rand(count, self.target.signal.dimensions, generator=source, device=self.device)
-        return self.target.between(places, cubic=self.recipe.interpolation == "cubic")
+        return self.target.between(places, self.recipe.interpolation)
 
     def _rounds(self, part: float) -> bool:
         """Whether weights are being rounded by now: in the last part, and with a goal from the start."""
