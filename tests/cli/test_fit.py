@@ -256,6 +256,15 @@ def test_the_template_that_is_proposed_tells_pictures_apart(capsys: Capture) -> 
     assert files() == ["a.jpg", "a.png", "fields/a.jpg.field", "fields/a.png.field"]
 
 
+def test_points_between_the_pixels_are_interpolated_along_edges(capsys: Capture) -> None:
+    write(ramp(), "a.png")
+    for share, way in (("0.5", "directed"), ("0", "linear")):
+        assert fit("a.png", *SHORT, "--between", share, "--overwrite") == 0
+        assert capsys.readouterr().err == ""
+        recipe = load("a.field").card.recipe
+        assert (recipe["between"], recipe["interpolation"]) == (float(share), way)
+
+
 # --- stop and go on ---
 
 
@@ -269,9 +278,12 @@ def test_a_fit_that_is_stopped_early_says_that_nothing_is_kept(
     assert files() == ["a.png"]
 
 
-def test_an_interrupted_fit_is_resumed_and_ends_the_same(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+@pytest.mark.parametrize("more", [(), ("--between", "0.4")])
+def test_an_interrupted_fit_is_resumed_and_ends_the_same(
+    more: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
     write(ramp(), "a.png")
-    words = ("a.png", *SHORT[2:], "--steps", "60", "--seed", "3")
+    words = ("a.png", *SHORT[2:], "--steps", "60", "--seed", "3", *more)
     assert fit(*words, "-o", "whole.field") == 0
     monkeypatch.setattr(train, "_PAUSE", 0.0)  # a checkpoint at every look
     with monkeypatch.context() as patch:
@@ -495,6 +507,8 @@ def test_a_video(capsys: Capture) -> None:
     assert "12 x 8 x 4 frames" in capsys.readouterr().out
     signal = load("clip.field").signal
     assert (signal.kind, signal.shape, signal.channels, signal.frame_rate) == ("video", (4, 8, 12), 3, 5.0)
+    assert fit(*words, "--between", "0.3", "--overwrite", "-q") == 0
+    assert load("clip.field").card.recipe["interpolation"] == "linear"
     assert "has no frame 50" in complaint(capsys, "clip.mkv", *SHORT, "--frames", "50:", "--overwrite")
 
 

@@ -158,7 +158,7 @@ class Fitter:
         signal = opened.signal
         model = model_for(self._model, signal, parameters_for(signal, self._budget, self._training.psnr))
         count = model.parameters(signal.dimensions, signal.channels)
-        recipe = self._recipe(model, count, allowed_bytes(signal, self._budget))
+        recipe = self._recipe(model, signal, allowed_bytes(signal, self._budget))
         field = self._fitted(opened.target(), recipe, target)
         save(target, field, None if field.scales else recipe.bits, overwrite=self._overwrite)
         _remove_run(target)
@@ -204,8 +204,9 @@ class Fitter:
         field.card = replace(field.card, name=target.stem)
         return field
 
-    def _recipe(self, model: Model, count: int, most: int | None) -> Recipe:
+    def _recipe(self, model: Model, signal: Signal, most: int | None) -> Recipe:
         asked, bits = self._training, self._budget.bits or (16 if most is None else SIZED_BITS)
+        count = model.parameters(signal.dimensions, signal.channels)
         steps = asked.steps or (_PATIENCE if asked.psnr or asked.seconds else default_steps(count))
         given: dict[str, Any] = {
             "batch": asked.batch,
@@ -213,6 +214,7 @@ class Fitter:
             "seconds": asked.seconds,
             "sampler": asked.sampler,
             "between": asked.between,
+            "interpolation": "directed" if asked.between and signal.kind == "image" else None,
             "learning_rate": asked.rate,
         }
         chosen = {name: value for name, value in given.items() if value is not None}
