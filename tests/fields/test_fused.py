@@ -198,14 +198,10 @@ def test_inputs_that_want_no_gradient_cost_none() -> None:
 
 
 def test_small_products_stay_fine() -> None:
-    left, right = torch.randn(100, 31), torch.randn(31, 100)
-    assert torch.equal(product(left, right, coarse=True), left @ right)
-    assert not torch.equal(
-        product(right.T @ right, left.T, coarse=True)
-        if False
-        else product(left.repeat(1, 2), right.repeat(2, 1), coarse=True),
-        left.repeat(1, 2) @ right.repeat(2, 1),
-    )
+    left, right = torch.randn(100, 62), torch.randn(62, 100)
+    assert not torch.equal(product(left, right, coarse=True), left @ right)
+    assert torch.equal(product(left[:, ::2], right[::2], coarse=True), left[:, ::2] @ right[::2])
+    assert torch.equal(product(left, right, coarse=False), left @ right)
 
 
 @pytest.mark.parametrize("supported", ["_is_avx512_bf16_supported", "_is_amx_tile_supported", None])
@@ -238,4 +234,4 @@ def test_modules_compute_with_the_arrays_that_they_are_given() -> None:
     module.arrays = TrainingArrays()
     fused = module(points)
     torch.testing.assert_close(fused, plain, atol=2e-5, rtol=0)
-    assert "FusedStage" in str(fused.grad_fn.next_functions) or "Addmm" in str(fused.grad_fn)
+    assert fused.grad_fn is not None and "FusedStage" in str(fused.grad_fn.next_functions)
