@@ -23,6 +23,7 @@ from morpho.fields.pace import Pace
 from morpho.fields.peers import FourierFeatures
 from morpho.fields.plus import SconePlus
 from morpho.fields.quantise import integers
+from morpho.fields.registry import build
 from morpho.fields.signal import Signal
 from morpho.fields.solids import VolumeTarget
 from morpho.fields.targets import GridTarget
@@ -102,9 +103,27 @@ def test_whole_pictures_in_blocks(bits: int, monkeypatch: pytest.MonkeyPatch) ->
         np.testing.assert_allclose(blocks.tensors[name], tensor, atol=2e-5 + step)
 
 
+@pytest.mark.parametrize("name", ["scone+", "siren"])
+def test_coarse_products_of_gradients_make_another_fit_that_is_as_good(name: str) -> None:
+    recipe = replace(QUICK, model=build(name, width=40), steps=120)
+    fine, coarse = (fit(target(), replace(recipe, precision=each), device="cpu") for each in ("float32", "bfloat16"))
+    assert not np.array_equal(fine.tensors["head.weight"], coarse.tensors["head.weight"])
+    assert coarse.card.numbers["psnr"] == pytest.approx(fine.card.numbers["psnr"], abs=1)
+
+
+@pytest.mark.parametrize("faster", [True, False])
+def test_products_are_coarse_where_that_is_faster(faster: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "is_faster", lambda device: faster)
+    recipe = replace(QUICK, model=SconePlus(width=40), steps=5)
+    precision: Any = "bfloat16" if faster else "float32"
+    auto, named = (fit(target(), replace(recipe, precision=each), device="cpu") for each in ("auto", precision))
+    assert all(np.array_equal(auto.tensors[name], tensor) for name, tensor in named.tensors.items())
+
+
 def test_the_published_recipe() -> None:
     recipe = Recipe.published(SMALL, steps=8)
     assert (recipe.batch, recipe.rate(target().signal), recipe.clip, recipe.warmup) == (0, 1e-4, 0, 0)
+    assert recipe.precision == "float32"
     pace = Pace(steps=10_000, final_rate=recipe.final_rate)
     assert [pace.factor(step, 0.0) * 1e-4 for step in (0, 5000, 10_000)] == pytest.approx([1e-4, 5.05e-5, 1e-6])
     assert fit(target(), recipe, device="cpu").card.numbers["steps"] == 8
@@ -338,6 +357,7 @@ def test_a_fit_that_diverges_says_so(bits: int) -> None:
         {"average": 1.0},
         {"clip": -1.0},
         {"sampler": "soft"},
+        {"precision": "float16"},
         {"interpolation": "quintic"},
         {"between": 1.0},
         {"finetune": 0.0},
