@@ -3,6 +3,7 @@
     python -m benchmarks.fields published    SCONE beside SIREN at the paper's own settings
     python -m benchmarks.fields tuned        all models, tuned alike, at equal parameters and steps
     python -m benchmarks.fields time         seconds to 40 dB on a small photo
+    python -m benchmarks.fields steps        milliseconds of a step of training
     python -m benchmarks.fields between      what a field draws between the pixels
     python -m benchmarks.fields rate         bits per pixel and PSNR of files, beside JPEG and COIN
     python -m benchmarks.fields decode       seconds to render a picture
@@ -22,7 +23,7 @@ from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
-from benchmarks import fields_pictures, fields_solids
+from benchmarks import fields_pictures, fields_solids, fields_speed
 from benchmarks.fields_study import Outcome, Study, interval, kodak, means, picture_target, sized
 from benchmarks.places import write
 from morpho.fields.model import Model, Scone
@@ -190,10 +191,11 @@ def _short(value: object) -> str:
 _WHAT: dict[str, Callable[[], list[Record]]] = {
     "published": published,
     "tuned": tuned,
-    "time": fields_pictures.time_to_40,
+    "time": fields_speed.time_to_40,
+    "steps": fields_speed.steps,
     "between": fields_pictures.between,
     "rate": fields_pictures.rate,
-    "decode": fields_pictures.decode,
+    "decode": fields_speed.decode,
     "shapes": fields_solids.shapes,
     "video": fields_solids.video,
 }

@@ -1,11 +1,10 @@
-"""What a picture's field is worth beside its pixels: between them, per byte, and by the clock."""
+"""What a picture's field is worth beside its pixels: between them, and per byte."""
 
 from __future__ import annotations
 
 import io
 import statistics
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,10 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from benchmarks.fields_study import Study, astronaut, kodak, means, picture_target, sized
-from morpho.artifacts import Card
+from benchmarks.fields_study import Study, kodak, means, picture_target, sized
 from morpho.fields.defaults import SIZED_BITS, model_for, parameters_within
 from morpho.fields.directed import doubled
 from morpho.fields.evaluate import between_scores, halved
@@ -26,61 +23,14 @@ from morpho.fields.model import Model, Scone
 from morpho.fields.peers import Siren
 from morpho.fields.plus import SconePlus
 from morpho.fields.recipe import Interpolation, Recipe
-from morpho.fields.registry import build, for_signal
-from morpho.fields.signal import Signal
+from morpho.fields.registry import for_signal
 from morpho.images import psnr
-from morpho.machine import cores
 from morpho.records import Cell, Record, Stopwatch
 
-__all__ = ["between", "decode", "rate", "time_to_40"]
+__all__ = ["between", "rate"]
 
 #: COIN's mean over all 24 pictures of Kodak's, bits per pixel and PSNR (Dupont et al., 2021), and JPEG's there.
 _COIN = [(0.074, 23.20), (0.160, 24.64), (0.307, 26.41), (0.611, 28.41), (1.209, 30.64)]
-_GOAL = 40.0
-
-
-def time_to_40(seeds: tuple[int, ...] = (0, 1, 2)) -> list[Record]:
-    """Seconds of training until a 256 x 256 photo has 40 dB, on all cores."""
-    torch.set_num_threads(cores())
-    watch, target, rows = Stopwatch(), picture_target(astronaut()), []
-    for name, model, rate in _racers():
-        model = sized(model, 120_000, target)
-        done = [
-            Study.fit(target, Recipe(model=model, learning_rate=rate, psnr=_GOAL, steps=3000, seed=s))[0] for s in seeds
-        ]
-        took = sorted(outcome.seconds for outcome in done)
-        reached = sum(outcome.psnr >= _GOAL for outcome in done)
-        steps = statistics.median(outcome.numbers["steps"] for outcome in done)
-        row: list[Cell] = [name, done[0].parameters, f"{reached} of {len(seeds)}", int(steps)]
-        rows.append([*row, *(round(value, 1) for value in (took[len(took) // 2], took[0], took[-1]))])
-    return [
-        Record(
-            name="fields-time",
-            title="Seconds to 40 dB on a 256 x 256 photo",
-            command="python -m benchmarks.fields time",
-            protocol="The left of scikit-image's astronaut (rows 0-255, columns 120-375), at most 120,000 "
-            f"parameters, 8,192 pixels per step, {cores()} cores, nothing else on the machine; the fit "
-            "ends when the kept weights have 40 dB on all pixels; at most 3,000 steps. Rates and "
-            "frequencies as the models have them for this size; half of the rate was tried for all on another picture, "
-            "and is faster for scone+ alone, which has it.",
-            columns=["model", "parameters", "reached", "steps", "median s", "fastest s", "slowest s"],
-            rows=rows,
-            n=len(seeds),
-            seeds=list(seeds),
-            wall_seconds=watch.seconds,
-        )
-    ]
-
-
-def _racers() -> list[tuple[str, Model, float | None]]:
-    """Models with the frequencies of their best trials, and rates that suit their width here."""
-    return [
-        ("scone+", SconePlus(), None),
-        ("scone", Scone(), None),
-        ("siren, first omega 90", Siren(first_omega=90.0), None),
-        ("finer", build("finer"), None),
-        ("hash-grid", build("hash-grid"), None),
-    ]
 
 
 def between() -> list[Record]:
@@ -274,59 +224,3 @@ def _jpeg_at(pixels: NDArray[np.uint8], bpp: float) -> float:
         points.append((8 * len(stream.getvalue()) / (pixels.shape[0] * pixels.shape[1]), psnr(drawn, pixels)))
     rates, scores = zip(*points, strict=True)
     return float(np.interp(bpp, rates, scores))
-
-
-def decode() -> list[Record]:
-    """Seconds to render a 768 x 512 picture from a field of the published size, and the difference to torch."""
-    watch = Stopwatch()
-    rows: list[list[Cell]] = []
-    signal = Signal(kind="image", shape=(512, 768), channels=3, colour="rgb")
-    points = torch.from_numpy(np.stack(np.meshgrid(*signal.coordinates(), indexing="ij"), -1).reshape(-1, 2)).float()
-    torch.set_num_threads(cores())
-    for name, model in (("scone", Scone()), ("scone+", SconePlus()), ("siren", Siren())):
-        field = Field(signal, model, model.initial(2, 3, np.random.default_rng(0)), _card())
-        ways = [partial(field.render, threads=threads) for threads in (1, cores())] + [
-            partial(_by_torch, field, points)
-        ]
-        rows.append([name, model.parameters(2, 3), *(_fastest(way) for way in ways)])
-    return [
-        Record(
-            name="fields-decode",
-            title="Rendering 768 x 512 pixels: seconds",
-            command="python -m benchmarks.fields decode",
-            protocol="Fields of the published size, random weights; the best of three after a first run, "
-            "nothing else on the machine. torch: the same model in blocks of 16,384 points on all "
-            "cores.",
-            columns=[
-                "model",
-                "parameters",
-                "morpho, one thread",
-                f"morpho, {cores()} threads",
-                f"torch, {cores()} threads",
-            ],
-            rows=rows,
-            n=3,
-            seeds=[],
-            wall_seconds=watch.seconds,
-        )
-    ]
-
-
-def _by_torch(field: Field, points: Tensor) -> None:
-    with torch.inference_mode():
-        for part in torch.split(points, 16384):
-            field(part)
-
-
-def _fastest(work: Callable[[], object]) -> float:
-    """Seconds of the best of three runs after another, which compiles on first use."""
-    times = []
-    for _ in range(4):
-        watch = Stopwatch()
-        work()
-        times.append(watch.seconds)
-    return round(min(times[1:]), 3)
-
-
-def _card() -> Card:
-    return Card(kind="field", name="drawn", version="1", licence="CC0-1.0")
