@@ -22,7 +22,7 @@ from morpho.fields.module import FieldModule
 from morpho.fields.peers import Siren
 from morpho.fields.plus import SconePlus
 from morpho.fields.recipe import Recipe
-from morpho.fields.registry import build
+from morpho.fields.registry import build, from_json
 from morpho.fields.signal import Signal
 from morpho.machine import cores
 from morpho.records import Cell, Record, Stopwatch
@@ -76,8 +76,8 @@ def time_to_40(seeds: tuple[int, ...] = (0, 1, 2)) -> list[Record]:
 
 def _even(model: Model) -> Model:
     """The model with a width in fours, for speed."""
-    width: int | None = getattr(model, "width", None) if model.size == "width" else None
-    return model if width is None else replace(model, width=width // 4 * 4)
+    options = model.to_json()
+    return model if model.size != "width" else from_json(options | {"width": options["width"] // 4 * 4})
 
 
 def _racers() -> list[tuple[str, Model, int]]:
