@@ -18,6 +18,9 @@ from morpho.fields.targets import BLOCK, Function
 __all__ = ["mesh_target"]
 
 _POINTS = 500_000
+#: How far from the surface points are drawn, far ones and near ones, and how far distances are told: the armadillo of
+#: 43,000 vertices had 99.46 % of its inside (256^3) after 600 steps, and 99.35 % with 0.05 and 0.1 instead.
+_SCALES, _TRUNCATE = (0.03, 0.004), 0.05
 #: Points whose distance is asked for at a time, so that memory stays small.
 _AT_ONCE = 2**17
 #: Voxels along an axis, at their centres, with which a fit is measured when it ends.
@@ -29,7 +32,7 @@ def mesh_target(
     kind: Literal["sdf", "occupancy"] = "sdf",
     *,
     points: int | None = None,
-    truncate: float = 0.1,
+    truncate: float = _TRUNCATE,
     seed: int = 0,
 ) -> PointTarget:
     """Draw points around a mesh with their signed distances, or whether they are inside.
@@ -48,7 +51,7 @@ def mesh_target(
     points = points or _POINTS
     signal = shape.signal(kind, truncate=truncate)
     random = np.random.default_rng(seed)
-    places = shape.around(points, random, scales=(0.05, 0.004), uniform=0.05)
+    places = shape.around(points, random, scales=_SCALES, uniform=0.05)
     asked = [_values(shape, signal, places[i : i + _AT_ONCE]) for i in range(0, points, _AT_ONCE)]
     return PointTarget(signal, places, np.concatenate(asked), measure=_Measure(shape, signal))
 
