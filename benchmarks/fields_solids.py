@@ -35,8 +35,8 @@ _PARAMETERS = 132_000
 _REACH, _SURFACE = 6 / _RESOLUTION, 0.85
 _VOLUMES = {"dragon": "dragon.mat.zip", "thai": "thai_statue.mat.zip"}
 _SHAPES = (*_VOLUMES, "armadillo, voxels", "armadillo, mesh")
-#: Steps; models that are far behind after the first are not trained for longer.
-_LENGTHS, _SHORT_ONLY = (600, 3000), ("mfn",)
+#: Steps; models that are behind after the first are not trained for longer.
+_LENGTHS, _SHORT_ONLY = (600, 2000), ("mfn", "hash-grid")
 
 
 def shapes() -> list[Record]:

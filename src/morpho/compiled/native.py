@@ -70,7 +70,7 @@ def load(module: str, sources: tuple[Path, ...], pointers: int) -> Callable[...,
         with suppress(OSError, RuntimeError, ValueError):
             return prototype(_address(*_read(path)))
     if sys.stderr.isatty():
-        note("compiling the tables' loops for this processor: once, it takes some seconds")
+        note("compiling loops for this processor: once, it takes some seconds")
     built = import_module(module).build()
     _KEPT.append(built)
     if path is not None:
