@@ -275,6 +275,14 @@ def test_free_weights_make_up_for_settled_ones() -> None:
         assert psnr_of(trained) > psnr_of(plain.quantised(bits)) + 0.8
 
 
+@pytest.mark.parametrize(("steps", "every", "warmup"), [(10, 20, 50), (60, 10, 10)])
+def test_a_goal_is_not_looked_at_before_weights_are_rounded(steps: int, every: int, warmup: int) -> None:
+    recipe = replace(QUICK, psnr=12.0, bits=8, steps=steps, warmup=warmup)
+    field = fit(target(), recipe, device="cpu", every=every)
+    assert field.scales is not None
+    assert field.card.numbers["steps"] == min(steps, 2 * warmup)
+
+
 def test_half_precision_weights() -> None:
     half = fit(target(), replace(QUICK, bits=16, steps=20), device="cpu")
     assert all(np.array_equal(tensor, tensor.astype(np.float16)) for tensor in half.tensors.values())

@@ -253,6 +253,8 @@ class _Fit:
     @torch.no_grad()
     def _reaches(self, goal: float) -> bool:
         """Whether the running mean is at the goal, by all samples; they are looked at only if some say so."""
+        if self.rounding is not None and self.rounding.widths and not self.rounding.scales:
+            return False  # nobody knows yet what rounding will cost
         start = time.monotonic()
         function = self._function(self.run.mean, self._part)
         some = Sampler("even", self.target.count, _LOOKED_AT, seed=self.recipe.seed, device=self.device)
