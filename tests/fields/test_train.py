@@ -267,6 +267,21 @@ def test_a_size_that_is_too_small_for_the_weights() -> None:
         fit(target(), replace(QUICK, bits=8, size=800), device="cpu")
 
 
+@pytest.mark.parametrize("model", [SconePlus(width=1), SconePlus(width=2), Scone(width=8, omegas=(5.0,))], ids=str)
+def test_the_smallest_size_of_few_weights(model: Scone, tmp_path: Path) -> None:
+    """Step sizes take two bytes for each tensor, however coarse they are: the search for them must end."""
+    recipe = replace(QUICK, model=model, steps=3, bits=8)
+    for size in range(700, 900):
+        try:
+            field = fit(target(), replace(recipe, size=size), device="cpu")
+        except InputError:
+            continue
+        save(tmp_path / "a.field", field)
+        assert (tmp_path / "a.field").stat().st_size <= size
+        return
+    pytest.fail("no size was enough")
+
+
 def test_free_weights_make_up_for_settled_ones() -> None:
     recipe = replace(QUICK, steps=600, batch=256)
     plain = fit(target(), recipe, device="cpu")

@@ -16,7 +16,7 @@ from morpho.fields.files import code
 from morpho.fields.model import Model
 from morpho.fields.quantise import best_scale, dequantise, diverged, quantise, step_size, widths
 
-__all__ = ["Rounding", "error_costs"]
+__all__ = ["Rounding", "error_costs", "least_size"]
 
 #: The part of the size that is aimed at first, since weights still change while they settle.
 _ROOM = 0.985
@@ -151,6 +151,16 @@ class Rounding:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on with them."""
         self.scales, self.share, self.settled = dict(state["scales"]), state["share"], dict(state["settled"])
+
+
+def least_size(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """Return the bytes that weights take however coarse they are: two per tensor, a bit per weight, the code's end.
+
+    >>> least_size({"weight": (32, 32), "bias": (32,)})
+    144
+    """
+    count = sum(math.prod(shape) for shape in shapes.values())
+    return math.ceil((2 * len(shapes) + count / 8 + 5) / _ROOM)
 
 
 def error_costs(

@@ -24,7 +24,7 @@ from morpho.fields.model import Shapes
 from morpho.fields.module import FieldModule
 from morpho.fields.pace import Pace
 from morpho.fields.recipe import Recipe as Recipe
-from morpho.fields.rounding import Rounding, error_costs
+from morpho.fields.rounding import Rounding, error_costs, least_size
 from morpho.fields.sampling import Sampler, generator
 from morpho.fields.signal import Signal
 from morpho.fields.targets import BLOCK, Function, Target
@@ -349,8 +349,9 @@ def _rounding(signal: Signal, shapes: Shapes, recipe: Recipe) -> Rounding | None
     if not recipe.size:
         return Rounding(shapes, recipe.bits, recipe.seed)
     count, beside = sum(math.prod(shape) for shape in shapes.values()), overhead(signal, recipe.model)
-    if 8 * (recipe.size - beside) < count:
-        raise InputError(f"{count} weights do not go into {recipe.size} bytes: allow {beside + count // 2}")
+    least = beside + least_size(shapes)
+    if recipe.size < least:
+        raise InputError(f"{count} weights do not go into {recipe.size} bytes: allow {least + count // 2}")
     return Rounding(shapes, recipe.bits, recipe.seed, recipe.size - beside)
 
 
