@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,26 @@ def test_a_file_stays_within_its_bytes(budget: list[str], most: int, capsys: Cap
     size = Path("a.field").stat().st_size
     assert 0.88 * most < size <= most
     assert "coded" in Path("a.field").read_bytes()[:1500].decode("latin-1")  # 8 bits
+
+
+def test_a_long_name_does_not_make_a_file_larger_than_allowed(capsys: Capture) -> None:
+    name = "\u5c71" * 40 + "n" * 100
+    write(ramp(), f"{name}.png")
+    assert fit(f"{name}.png", "--size", "1900", "--steps", "20", "-q") == 0
+    assert capsys.readouterr().err == ""
+    assert Path(f"{name}.field").stat().st_size <= 1900
+    assert load(f"{name}.field").card.name == "\u5c71" * 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse names that are no text")
+def test_a_name_that_is_no_text() -> None:
+    name = os.fsdecode(b"bad\xff")
+    write(ramp(), "a.png")
+    Path("a.png").rename(f"{name}.png")
+    write(ramp(), "c.png")
+    assert fit(f"{name}.png", "c.png", *SHORT, "-q") == 0
+    assert load(f"{name}.field").card.name == "bad\N{REPLACEMENT CHARACTER}"
+    assert load("c.field").card.name == "c"
 
 
 def test_half_the_memory_with_floats(capsys: Capture) -> None:

@@ -44,6 +44,8 @@ __all__ = ["Fitter", "Outcome", "allowed_bytes", "parameters_for"]
 
 #: Steps that a wanted PSNR or a time may take.
 _PATIENCE = 20_000
+#: Bytes of the name in a field's card, for which `morpho.fields.files.overhead` leaves room.
+_LONGEST_NAME = 60
 #: No file is allowed more, as with --size: the product of --bpp and pixels may be infinite.
 _MOST_BYTES = 2**40
 
@@ -201,7 +203,7 @@ class Fitter:
             elif isinstance(error, KeyboardInterrupt):
                 note(f"{checkpoint} is kept: the same command with --resume goes on from it")
             raise
-        field.card = replace(field.card, name=target.stem)
+        field.card = replace(field.card, name=_card_name(target))
         return field
 
     def _recipe(self, model: Model, signal: Signal, most: int | None) -> Recipe:
@@ -261,6 +263,11 @@ def _remove_run(target: Path) -> None:
         path.unlink(missing_ok=True)
     with suppress(OSError):  # there is something else in it
         folder.rmdir()
+
+
+def _card_name(target: Path) -> str:
+    """The file's name as its card has it: text that any reader decodes, no longer than a small file can bear."""
+    return printable(target.stem).encode()[:_LONGEST_NAME].decode(errors="ignore")
 
 
 def _lacks_memory(error: MemoryError | RuntimeError) -> bool:

@@ -137,7 +137,7 @@ def code(tensors: Mapping[str, NDArray[np.float32]], scales: Mapping[str, float]
 
 
 def overhead(signal: Signal, model: Model) -> int:
-    """Return how many bytes a file takes beside its weights at most, with a name of 60 letters.
+    """Return how many bytes a file takes beside its weights at most, with a name of 60 bytes.
 
     >>> from morpho.fields.plus import SconePlus
     >>> overhead(Signal(kind="image", shape=(512, 768), channels=3, colour="rgb"), SconePlus())
