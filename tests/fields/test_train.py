@@ -313,6 +313,21 @@ def test_points_between_the_samples_make_a_field_smooth_there() -> None:
     assert errors[1] < 0.6 * errors[0]
 
 
+def test_a_block_is_no_larger_with_points_between_the_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "BLOCK", 100)
+    seen = []
+
+    class Watched(GridTarget):
+        def errors(self, output: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+            seen.append(len(output))
+            return super().errors(output, values)
+
+    whole = Watched(target().signal, PICTURE)
+    fit(whole, Recipe(model=SMALL, steps=1, batch=0, between=0.9), device="cpu")
+    assert max(seen) <= 100
+    assert sum(seen) == pytest.approx(10 * PICTURE[..., 0].size, rel=0.01)
+
+
 def test_frozen_weights_stay() -> None:
     model = FourierFeatures(width=16, layers=2, frequencies=8)
     field = fit(target(), Recipe(model=model, steps=3, batch=64), device="cpu")

@@ -195,11 +195,12 @@ class _Fit:
         """The terms of a step's loss, whose sum is the mean over its points."""
         index, plain = self.sampler.draw(self.run.step, part)
         ratio = self.recipe.between / (1 - self.recipe.between)
-        chunks = [(chunk, round(ratio * len(chunk))) for chunk in index.split(BLOCK)]
+        size = max(1, round(BLOCK * (1 - self.recipe.between)))  # with the points between them a block
+        chunks = [(chunk, round(ratio * len(chunk))) for chunk in index.split(size)]
         points = len(index) + sum(count for _, count in chunks)
         source = generator(self.recipe.seed, _PLACES, self.run.step, self.device)
         function, seen = self._function(self.run.model, part), torch.zeros((), device=self.device)
-        for start, (chunk, count) in zip(range(0, len(index), BLOCK), chunks, strict=True):
+        for start, (chunk, count) in zip(range(0, len(index), size), chunks, strict=True):
             coordinates, values = self.target.at(chunk)
             if count:
                 extra = self._between(count, source)
