@@ -46,6 +46,20 @@ def test_torch_agrees_and_is_differentiable() -> None:
         np.testing.assert_allclose(slope[:, axis].numpy(), rise / (2 * step), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # torch's own, in jacfwd
+def test_functional_transforms_of_the_coordinates() -> None:
+    picture = field()
+    points = torch.tensor(np.random.default_rng(0).uniform(-1, 1, (5, 2)))
+    mapped = torch.func.vmap(lambda point: picture(point[None])[0])(points)
+    np.testing.assert_allclose(mapped.numpy(), picture(points.numpy()), atol=1e-12)
+    slopes = [
+        torch.func.vmap(way(lambda point: picture(point[None])[0]))(points)
+        for way in (torch.func.jacfwd, torch.func.jacrev)
+    ]
+    assert slopes[0].shape == (5, 3, 2)
+    torch.testing.assert_close(*slopes)
+
+
 def test_whole_coordinates_are_coordinates() -> None:
     corners = np.array([[-1, 1], [0, 1]])
     values = field()(torch.from_numpy(corners))

@@ -2,7 +2,7 @@
 
 In float32 in the processor's memory, SCONE's stage and layers of sines are the loops of ``stage_loops``, in few passes
 over memory. They compute what `morpho.fields.arrays.Arrays` says, and its derivatives, as
-`morpho.fields.differentiable` has them for everything else: other devices and number types, functional transforms.
+`morpho.fields.differentiable` has them for everything else: other devices and number types.
 """
 
 from __future__ import annotations
