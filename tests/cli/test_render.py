@@ -195,7 +195,8 @@ def test_wrong_usage(words: list[str], message: str, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["no.field", "-o", "a.png"], "no.field: it does not exist"),
+        (["no.field", "-o", "a.png"], "no.field does not exist: check the path"),
+        (["photo.png", "-o", "a.png"], "photo.png is a picture, not a field: `morpho fit` makes one of it"),
         (["junk.field", "-o", "a.png"], "junk.field"),
         (["x.field", "-o", "a.txt"], "cannot become a.txt: name a picture (.png .jpg .webp .tif .bmp)"),
         (["x.field", "-o", "a"], "cannot become a: name a picture"),
@@ -224,6 +225,7 @@ def test_what_cannot_work(words: list[str], message: str, capsys: Capture) -> No
     save_field("clip.field", "video")
     save_field("shape.field", "sdf")
     Path("junk.field").write_bytes(b"junk" * 100)
+    Path("photo.png").write_bytes(b"no field")
     Path("there.png").write_text("mine")
     Path("folder.png").mkdir()
     assert message in complaint(capsys, *words)

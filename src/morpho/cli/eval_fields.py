@@ -13,14 +13,13 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from morpho.atomic import check_folder
-from morpho.cli.field_files import check_apart, frame_range
+from morpho.cli.field_files import check_apart, frame_range, open_field
 from morpho.cli.fit import Finite, Original
 from morpho.cli.options import whole
 from morpho.cli.originals import Opened, open_original
 from morpho.console import format_bytes, print_table
 from morpho.errors import InputError, OutputExistsError
 from morpho.fields.evaluate import scores
-from morpho.fields.files import load
 from morpho.images import Picture, format_of, write
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def eval_fields(
             check_apart(option, path, original, file)
     if errors is not None and stages is not None:
         check_apart("--stages", stages, errors)
-    field = load(file)
+    field = open_field(file)
     kind = field.signal.kind
     for option, path in (("--errors", errors), ("--stages", stages)):
         if path is not None and kind != "image":

@@ -6,14 +6,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from cyclopts import Token
 
 from morpho.cli.inputs import Found
 from morpho.cli.names import Namer
-from morpho.errors import InputError, OutputExistsError
+from morpho.errors import ArtifactError, InputError, OutputExistsError
+from morpho.fields.sources import check_source
 from morpho.images.io import SUFFIXES as _PICTURES
+
+if TYPE_CHECKING:
+    from morpho.fields.field import Field
 
 __all__ = [
     "FIELD",
@@ -24,6 +28,7 @@ __all__ = [
     "crop",
     "frame_range",
     "kind_of",
+    "open_field",
     "pixel_size",
 ]
 
@@ -51,14 +56,35 @@ def kind_of(path: Path) -> Kind:
     >>> kind_of(Path("cat.JPG")), kind_of(Path("thai.mat.zip"))
     ('picture', 'volume')
     """
-    name = path.name.lower()
-    for kind, suffixes in _SUFFIXES.items():
-        if name.endswith(suffixes):
-            return kind
-    if name.endswith(FIELD):
+    if kind := _kind(path):
+        return kind
+    if path.name.lower().endswith(FIELD):
         raise InputError(f"{path} is a field already: `morpho render` decodes it")
     known = "; ".join(f"a {kind} ({' '.join(suffixes)})" for kind, suffixes in _SUFFIXES.items())
     raise InputError(f"{path} has no suffix of a kind that fields hold: give {known}")
+
+
+def _kind(path: Path) -> Kind | None:
+    name = path.name.lower()
+    return next((kind for kind, suffixes in _SUFFIXES.items() if name.endswith(suffixes)), None)
+
+
+def open_field(path: Path) -> Field:
+    """Read a field; files of other kinds are called by their names.
+
+    Raises:
+        InputError: there is no such file, or it is something else, as its suffix says.
+        ArtifactError: it cannot be used, see `morpho.fields.load`.
+    """
+    from morpho.fields.files import load
+
+    check_source(path, "field")
+    try:
+        return load(path)
+    except ArtifactError as error:
+        if kind := _kind(path):
+            raise InputError(f"{path} is a {kind}, not a field: `morpho fit` makes one of it") from error
+        raise
 
 
 def check_apart(option: str, path: Path, *others: Path) -> None:

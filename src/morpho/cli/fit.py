@@ -131,8 +131,8 @@ def fit(
     """Store pictures, videos, meshes or volumes as small neural fields, which `morpho render` decodes at any size.
 
     The kind follows from the suffix: a picture (.png .jpg .webp .tif .bmp), a video (.mp4 .mkv .mov .webm .avi), a
-    mesh (.ply .obj .stl .off), or a volume of occupancies (.npy .npz .mat .mat.zip). It takes a minute or two for a
-    photo on two cores, needs `pip install "morpho[torch]"`, and the field is no sharper than its PSNR says: for plain
+    mesh (.ply .obj .stl .off .glb), or a volume of occupancies (.npy .npz .mat .mat.zip). It takes a minute or two for
+    a photo on two cores, needs `pip install "morpho[torch]"`, and the field is no sharper than its PSNR says: for plain
     storage of photos at high quality a codec is smaller and faster.
 
     Args:

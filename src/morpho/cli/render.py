@@ -14,12 +14,11 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from morpho.atomic import check_folder, replacing
-from morpho.cli.field_files import Kind, check_apart, crop, kind_of, pixel_size
+from morpho.cli.field_files import Kind, check_apart, crop, kind_of, open_field, pixel_size
 from morpho.cli.options import whole
 from morpho.console import format_seconds, printable, track
 from morpho.errors import InputError, OutputExistsError
 from morpho.fields.field import Field
-from morpho.fields.files import load
 from morpho.fields.raster import check_size
 from morpho.images import Picture, format_of, write
 from morpho.images.codecs import check_format
@@ -129,7 +128,7 @@ def render(
         quiet: Print nothing but errors.
     """
     start = perf_counter()
-    field = load(file)
+    field = open_field(file)
     target = None if output == "-" else Path(output)
     kind = _result_kind(field, file, target)
     _check_options(field, file, kind, rendering)

@@ -33,8 +33,8 @@ _HEAT = ((8, 8, 20), (62, 22, 110), (176, 46, 86), (246, 140, 44), (253, 246, 19
 #: A panel is at most so many times as tall as wide: of a picture of one column it is a stretched one.
 _TALLEST = 3
 _NOTE = (
-    "Of every stage the units that move the next one most. Blue is below 0, orange above; masks: black is 0, white 1. "
-    "Products are brightened.",
+    "Of every stage the units that move the next one most. Blue is below 0, orange above; of masks never below 0, "
+    "black is 0, white 1. Products are brightened.",
     "Readable: the best that a linear head could read at this stage (least squares); the model's own reads the last.",
     "Without: the whole field with this stage's masks replaced by their means. Decibels against the field itself.",
 )
