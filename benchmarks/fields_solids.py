@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,24 +34,18 @@ _PARAMETERS = 132_000
 #: The distance, in units of the cube [-1, 1]^3, beyond which signed distances are cut off, and the share of points
 #: that are drawn at the surface.
 _REACH, _SURFACE = 6 / _RESOLUTION, 0.85
-_VOLUMES = {"dragon": "dragon.mat.zip", "thai": "thai_statue.mat.zip"}
-_SHAPES = (*_VOLUMES, "armadillo, voxels", "armadillo, mesh")
-#: Steps; models that are behind after the first are not trained for longer.
-_LENGTHS, _SHORT_ONLY = (600, 2000), ("mfn", "hash-grid")
 
 
-def shapes() -> list[Record]:
-    """IoU and Chamfer distance of volumes and a mesh."""
-    study = Study("shapes")
+def shapes(lengths: tuple[int, ...] = (600, 1500)) -> list[Record]:
+    """IoU and Chamfer distance of two occupancy volumes and a mesh."""
+    watch, study = Stopwatch(), Study("shapes")
     rows: list[list[Cell]] = []
-    for name in _SHAPES:
-        truth, target = solid(name)
+    folder = data_root("inr") / "inr"
+    for name, file in (("dragon", "dragon.mat.zip"), ("thai", "thai_statue.mat.zip"), ("armadillo", "armadillo.ply")):
+        truth, target = _mesh(folder / "mesh" / file) if file.endswith("ply") else _volume(folder / "occupancy" / file)
         for label, model, rate in _solid_models():
             row: list[Cell] = [name, label]
-            for steps in _LENGTHS:
-                if steps == _LENGTHS[-1] and label in _SHORT_ONLY:
-                    row += [None] * 3
-                    continue
+            for steps in lengths:
                 recipe = Recipe(model=sized(model, _PARAMETERS, target), learning_rate=rate, steps=steps)
                 done = study.run(f"{name}-{label}-{steps}", target, recipe, partial(_solid_numbers, truth))
                 iou, chamfer = 100 * done.numbers["every_iou"], 1e4 * done.numbers["chamfer"]
@@ -61,40 +56,27 @@ def shapes() -> list[Record]:
             name="fields-shapes",
             title="Shapes as fields: IoU in percent and Chamfer distance",
             command="python -m benchmarks.fields shapes",
-            protocol=f"{' or '.join(f'{steps:,}' for steps in _LENGTHS)} steps of 8,192 points, at most "
+            protocol=f"{' or '.join(f'{steps:,}' for steps in lengths)} steps of 8,192 points, at most "
             f"{_PARAMETERS:,} parameters, seed 0. "
             "Dragon and Thai statue: the 512^3 occupancies, nearest voxels of a 256^3 grid; the field is fitted to "
-            "signed distances of that grid, cut off at 3 voxels, 85 % of the points at the surface. Armadillo, voxels: "
-            "the same with the mesh's insides on that grid. Armadillo, mesh: 500,000 points around the mesh with its "
-            "own signed distances, as `morpho fit` has it. IoU of the signs on all voxels of the 256^3 grid. "
+            "signed distances of that grid, cut off at 3 voxels, 85 % of the points at the surface. Armadillo: "
+            "2,000,000 points around the mesh with signed distances. IoU of the signs on all voxels of the 256^3 grid. "
             "Chamfer: vertices of the two marching-cubes meshes of that grid, sum of the two mean distances, in "
             "1/10,000 of the cube's side.",
             columns=[
                 "shape",
                 "model",
                 "parameters",
-                *(f"{what}, {steps:,} steps" for steps in _LENGTHS for what in ("IoU", "Chamfer", "seconds")),
+                *(f"{what}, {steps:,} steps" for steps in lengths for what in ("IoU", "Chamfer", "seconds")),
             ],
             rows=rows,
-            n=len(_SHAPES),
+            n=3,
             seeds=[0],
-            wall_seconds=round(study.seconds, 3),
+            wall_seconds=watch.seconds,
             notes="Seconds: one thread, beside other work. SCONE's paper: 98.81 % and 0.0011 (11 in these units), on "
-            "512^3 grids, from point clouds. A mesh's surface passes between voxels, whose own surfaces (of the truth) "
-            "do not: so no field comes below about 20 there.",
+            "512^3 grids, from point clouds.",
         )
     ]
-
-
-def solid(name: str) -> tuple[NDArray[np.bool_], Target]:
-    """The insides of a shape on the grid, and what is fitted."""
-    folder = data_root("inr") / "inr"
-    if name in _VOLUMES:
-        volume = resampled(read_volume(folder / "occupancy" / _VOLUMES[name]), _RESOLUTION)
-        return volume, _voxels(volume)
-    shape = read_shape(folder / "mesh" / "armadillo.ply")
-    inside = _inside(shape)
-    return inside, mesh_target(shape) if name.endswith("mesh") else _voxels(inside)
 
 
 def _solid_models() -> list[tuple[str, Model, float | None]]:
@@ -107,8 +89,14 @@ def _solid_models() -> list[tuple[str, Model, float | None]]:
     ]
 
 
-def _voxels(volume: NDArray[np.bool_]) -> Target:
-    return VolumeTarget(volume_signal(volume, _REACH), volume_sdf(volume, _REACH), surface=_SURFACE)
+def _volume(path: Any) -> tuple[NDArray[np.bool_], Target]:
+    volume = resampled(read_volume(path), _RESOLUTION)
+    return volume, VolumeTarget(volume_signal(volume, _REACH), volume_sdf(volume, _REACH), surface=_SURFACE)
+
+
+def _mesh(path: Any) -> tuple[NDArray[np.bool_], Target]:
+    shape = read_shape(path)
+    return _inside(shape), mesh_target(shape, points=2_000_000, truncate=0.05)
 
 
 def _inside(shape: Shape) -> NDArray[np.bool_]:
