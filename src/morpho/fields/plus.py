@@ -43,7 +43,7 @@ class SconePlus(Scone):
 
     def rate_for(self, values: float, steps: int = 0) -> float:
         """Return about ``0.2 / width``, see `patience` and `steady`, with a short warm-up and clipped gradients."""
-        return min(0.2 / self.width * patience(values), steady(steps))
+        return min(0.2 / self.width * patience(values), steady(steps, self.width))
 
     def initial(self, dimensions: int, channels: int, random: np.random.Generator) -> dict[str, NDArray[np.float32]]:
         """Draw the weights from the published laws, the first mask's from a wider one."""
