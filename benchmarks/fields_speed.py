@@ -49,9 +49,9 @@ def time_to_40(seeds: tuple[int, ...] = (0, 1, 2)) -> list[Record]:
         Record(
             name="fields-time",
             title="Seconds to 40 dB on a 256 x 256 photo",
-            command="python -m benchmarks.fields time",
+            command="OMP_WAIT_POLICY=passive python -m benchmarks.fields time",
             protocol="The left of scikit-image's astronaut (rows 0-255, columns 120-375), at most 120,000 "
-            f"parameters, {cores()} cores, nothing else on the machine; the fit "
+            f"parameters, {cores()} cores whose idle threads sleep, as in `morpho fit`, nothing else there; the fit "
             "ends when the kept weights have 40 dB on all pixels; at most 3,000 steps; widths in fours, as products "
             "of others take longer. Rates and frequencies as the models have them for this size. Half of the rate was "
             "tried for all on another picture, and is faster for scone+ alone, which has it; fewer pixels per step on "

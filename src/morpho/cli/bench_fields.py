@@ -15,6 +15,7 @@ from morpho.cli.field_files import kind_of
 from morpho.cli.options import whole
 from morpho.console import note, print_table
 from morpho.errors import InputError, require
+from morpho.machine import let_idle_threads_sleep
 from morpho.fields.defaults import default_parameters, model_for
 from morpho.fields.model import Model
 from morpho.fields.registry import NAMES, build
@@ -62,6 +63,7 @@ def bench_fields(
     chosen = [build(name) for name in dict.fromkeys(names)]
     if not chosen:
         raise InputError(f"--models names none: choose from {', '.join(NAMES)}")
+    let_idle_threads_sleep()
     require("torch", "torch")
     from morpho.cli.originals import open_picture
     from morpho.fields.bench import compare

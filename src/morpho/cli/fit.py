@@ -16,6 +16,7 @@ from morpho.cli.options import Inputs, Output, whole
 from morpho.cli.plan import Job, make_plan
 from morpho.console import note
 from morpho.errors import InputError, require
+from morpho.machine import let_idle_threads_sleep
 
 __all__ = ["Budget", "Finite", "Original", "Training", "fit"]
 
@@ -168,6 +169,7 @@ def fit(
     if not jobs:
         note("all fields are there already: nothing is left to resume")
         return 0
+    let_idle_threads_sleep()
     require("torch", "torch")
     from morpho.cli.fitting import Fitter
 
