@@ -15,11 +15,11 @@ from morpho.cli.field_files import kind_of
 from morpho.cli.options import whole
 from morpho.console import note, print_table
 from morpho.errors import InputError, require
-from morpho.machine import let_idle_threads_sleep
 from morpho.fields.defaults import default_parameters, model_for
 from morpho.fields.model import Model
 from morpho.fields.registry import NAMES, build
 from morpho.fields.signal import Signal
+from morpho.machine import let_idle_threads_sleep
 
 if TYPE_CHECKING:
     from morpho.fields.bench import Row
