@@ -1,8 +1,8 @@
 """Matrix products of gradients in bfloat16, where the machine multiplies that faster.
 
-Training follows the mean of many noisy gradients, and does not notice that their last bits are missing: on kodim07,
-fits with and without it end within 0.1 dB of each other, as with two seeds. The way forth stays in float32, since
-frequencies multiply its errors.
+Training follows the mean of many noisy gradients, to which their last bits matter little: fits of three pictures end
+0.04 dB lower than in float32 (results/fields-steps.json), less than two seeds differ by. The way forth stays in
+float32, since frequencies multiply its errors.
 """
 
 from __future__ import annotations
