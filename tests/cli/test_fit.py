@@ -540,7 +540,7 @@ def test_a_mesh(form: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> 
     monkeypatch.setattr(meshes, "_MEASURED", 24)
     monkeypatch.setattr(meshes, "_POINTS", 3000)
     trimesh.creation.box((2, 4, 6)).export("box.ply")
-    assert fit("box.ply", *SHORT[2:6], "--as", form, "--steps", "100", "--rate", "0.005") == 0
+    assert fit("box.ply", *SHORT[2:6], "--as", form, "--steps", "200", "--rate", "0.005") == 0
     out = capsys.readouterr().out
     assert out.startswith("box.ply -> box.field  12 triangles  IoU ")
     assert "bits/" not in out
