@@ -65,14 +65,14 @@ class TrainingArrays(TorchArrays):
 
     def stage(self, x: Tensor, basis: Affine, omega: float, h: Tensor, mask: Affine, omega0: float) -> Tensor:
         """Return SCONE's stage."""
-        if not _is_plain(x, h) or x.requires_grad or x.shape[1] not in (2, 3):
+        if not _has_loops(x, h):
             return super().stage(x, basis, omega, h, mask, omega0)
         options = omega, h, *mask, omega0, True, self.coarse
         return _FusedStage.apply(x, *basis, *options)  # type: ignore[no-untyped-call, no-any-return]
 
     def sine_stage(self, x: Tensor, basis: Affine, omega: float, h: Tensor, mask: Affine, omega0: float) -> Tensor:
         """Return the stage with sines as masks."""
-        if not _is_plain(x, h) or x.requires_grad or x.shape[1] not in (2, 3):
+        if not _has_loops(x, h):
             return super().sine_stage(x, basis, omega, h, mask, omega0)
         options = omega, h, *mask, omega0, False, self.coarse
         return _FusedStage.apply(x, *basis, *options)  # type: ignore[no-untyped-call, no-any-return]
@@ -81,6 +81,11 @@ class TrainingArrays(TorchArrays):
 def _is_plain(*tensors: Tensor) -> bool:
     """Tell whether tensors are float32, in the processor's memory."""
     return all(tensor.dtype == torch.float32 and tensor.device.type == "cpu" for tensor in tensors)
+
+
+def _has_loops(x: Tensor, h: Tensor) -> bool:
+    """Tell whether the loops of a stage know such points."""
+    return _is_plain(x, h) and not x.requires_grad and x.shape[1] in (2, 3)
 
 
 @cache
